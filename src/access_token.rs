@@ -1,0 +1,90 @@
+//! What a provider issued, and what it can be used for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// Counts the access tokens of a slot; it only grows, and 0 means "none yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    /// No access token was ever issued.
+    pub const NONE: Self = Self(0);
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What arrived from a provider, before it has a place in the ledger.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The access token itself: 1 to 64 KiB of visible ASCII.
+    pub secret: Secret,
+    /// As answered; `Bearer` where the answer says nothing.
+    pub token_type: String,
+    /// The scopes that the answer says were granted; `None` where it is silent: then as asked.
+    pub scopes: Option<Vec<String>>,
+    /// When the request was sent: the token's life counts from here (L6).
+    pub issued_at: Timestamp,
+    /// When the token stops being valid.
+    pub expires_at: Timestamp,
+    /// Answer fields and parameters that the preset exports to readers. Never secret.
+    pub extra: BTreeMap<String, serde_json::Value>,
+    /// What a person should know although the answer was usable ("expires_at and expires_in disagree").
+    pub warning: Option<String>,
+}
+
+/// An access token that is held for a slot.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// The access token itself.
+    pub secret: Secret,
+    /// The type as answered: `Bearer`, `bearer`, `BearerToken`.
+    pub token_type: String,
+    /// The scopes granted: as answered, else as asked.
+    pub scopes: Vec<String>,
+    /// When its request was sent.
+    pub issued_at: Timestamp,
+    /// When it stops being valid.
+    pub expires_at: Timestamp,
+    /// Its number among the slot's access tokens.
+    pub generation: Generation,
+    /// What the preset exports to readers.
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl AccessToken {
+    /// Whether it is valid at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+
+    /// From the request to expiry.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        self.expires_at.since(self.issued_at)
+    }
+
+    /// Whether it may do everything in `scopes`.
+    #[must_use]
+    pub fn covers(&self, scopes: &[String]) -> bool {
+        scopes.iter().all(|scope| self.scopes.contains(scope))
+    }
+}

@@ -1,0 +1,132 @@
+//! How an access token is written for readers: the same JSON object in files and on the socket,
+//! and the other formats of a file, made from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access_token::{AccessToken, Generation};
+use crate::name::{Name, SlotId};
+use crate::settings::FileFormat;
+
+/// The `json` object of the contract (§3). Holds the access token in the clear: it has no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Document {
+    /// The access token itself.
+    pub access_token: String,
+    /// As the provider named it.
+    pub token_type: String,
+    /// The scopes granted, separated by spaces.
+    pub scope: String,
+    /// `2026-11-21T08:00:00Z`.
+    pub expires_at: String,
+    /// Seconds from `issued_at` in files, seconds left on the socket.
+    pub expires_in: u64,
+    /// When its request was sent.
+    pub issued_at: String,
+    /// Its number among the slot's access tokens.
+    pub generation: Generation,
+    /// The token's name in the configuration.
+    pub name: String,
+    /// The slot's id.
+    pub slot: String,
+    /// What the preset exports.
+    pub extra: BTreeMap<String, serde_json::Value>,
+}
+
+impl Document {
+    /// The document of `token` for the readers of `name`.
+    #[must_use]
+    pub fn new(name: &Name, slot: &SlotId, token: &AccessToken) -> Self {
+        Self {
+            access_token: token.secret.expose().to_owned(),
+            token_type: token.token_type.clone(),
+            scope: token.scopes.join(" "),
+            expires_at: token.expires_at.to_string(),
+            expires_in: token.lifetime().as_secs(),
+            issued_at: token.issued_at.to_string(),
+            generation: token.generation,
+            name: name.to_string(),
+            slot: slot.to_string(),
+            extra: token.extra.clone(),
+        }
+    }
+
+    /// The content of a file in `format`; `scheme` is the preset's word before the token in a header.
+    #[must_use]
+    pub fn render(&self, format: FileFormat, scheme: &str) -> Vec<u8> {
+        match format {
+            FileFormat::Raw => self.access_token.clone().into_bytes(),
+            FileFormat::Header => format!("Authorization: {scheme} {}\n", self.access_token).into_bytes(),
+            FileFormat::Json => {
+                let mut text = serde_json::to_vec(self).unwrap_or_default();
+                text.push(b'\n');
+                text
+            }
+            FileFormat::Env => self.as_environment().into_bytes(),
+        }
+    }
+
+    /// Lines that systemd's `EnvironmentFile=` and a POSIX shell both read the same way: single
+    /// quotes keep every visible ASCII character in both, but for the quote itself.
+    fn as_environment(&self) -> String {
+        let name = variable_name(&self.name);
+        let token = self.access_token.replace('\'', r#"'"'"'"#);
+        format!("{name}_ACCESS_TOKEN='{token}'\n{name}_EXPIRES_AT='{}'\n", self.expires_at)
+    }
+}
+
+/// `accounts-corporate` → `ACCOUNTS_CORPORATE`; `_` before a leading digit.
+#[must_use]
+pub fn variable_name(name: &str) -> String {
+    let upper: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    if upper.starts_with(|c: char| c.is_ascii_digit()) { format!("_{upper}") } else { upper }
+}
+
+/// The generation that the JSON text in `content` names, if it is one of ours.
+#[must_use]
+pub fn generation_in(content: &[u8]) -> Option<Generation> {
+    let value: serde_json::Value = serde_json::from_slice(content).ok()?;
+    value.get("generation")?.as_u64().map(Generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Document {
+        Document {
+            access_token: "eyJ.a'b$c\"d\\e".into(),
+            token_type: "Bearer".into(),
+            scope: "accountinformation corporate".into(),
+            expires_at: "2026-11-21T08:00:00Z".into(),
+            expires_in: 3600,
+            issued_at: "2026-11-21T07:00:00Z".into(),
+            generation: Generation(7),
+            name: "2-accounts".into(),
+            slot: "openpayments/corporate".into(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn raw_has_no_newline_and_header_has_one() {
+        assert_eq!(document().render(FileFormat::Raw, "Bearer"), b"eyJ.a'b$c\"d\\e");
+        assert_eq!(document().render(FileFormat::Header, "Bearer"), b"Authorization: Bearer eyJ.a'b$c\"d\\e\n");
+    }
+
+    #[test]
+    fn the_generation_is_found_again_in_a_json_file() {
+        assert_eq!(generation_in(&document().render(FileFormat::Json, "Bearer")), Some(Generation(7)));
+        assert_eq!(generation_in(b"not json"), None);
+    }
+
+    #[test]
+    fn a_posix_shell_reads_the_environment_file_back() {
+        let text = String::from_utf8(document().render(FileFormat::Env, "Bearer")).unwrap();
+        let script = format!("{text}printf '%s %s' \"$_2_ACCOUNTS_ACCESS_TOKEN\" \"$_2_ACCOUNTS_EXPIRES_AT\"");
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "eyJ.a'b$c\"d\\e 2026-11-21T08:00:00Z");
+    }
+}

@@ -1,0 +1,128 @@
+//! What there is to do, by name: ordered, printable, without secrets. And what came of it.
+
+use std::fmt;
+
+use crate::access_token::{Generation, Issued};
+use crate::failure::Failure;
+use crate::name::{Identity, SinkId};
+use crate::time::Timestamp;
+
+/// One effect to carry out. It only names things.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Job {
+    /// Read the highest generation that the slot's sinks still hold: the slot has no history.
+    Recall,
+    /// Ask the provider for an access token.
+    Issue(Ask),
+    /// Bring the access token held to this sink.
+    Deliver(SinkId),
+    /// Remove from this sink what we wrote there.
+    Withdraw(SinkId),
+}
+
+/// What an `Issue` asks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask {
+    /// The API scopes to ask for, in order, without the PSU context.
+    pub scopes: Vec<String>,
+    /// Which of the provider's client secrets to use, counted from 0.
+    pub secret_choice: usize,
+    /// Whether it is asked before it is due (an admin, a wider union).
+    pub forced: bool,
+}
+
+/// What may be under way only once at a time for one slot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Speaking to the provider.
+    Issuing,
+    /// Touching this sink.
+    Sink(SinkId),
+}
+
+impl Job {
+    /// The lane that it needs for itself.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Recall | Self::Issue(_) => Lane::Issuing,
+            Self::Deliver(sink) | Self::Withdraw(sink) => Lane::Sink(sink.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recall => f.write_str("recall the generation"),
+            Self::Issue(ask) if ask.scopes.is_empty() => f.write_str("ask for an access token"),
+            Self::Issue(ask) => write!(f, "ask for an access token with scope {}", ask.scopes.join(" ")),
+            Self::Deliver(sink) => write!(f, "deliver to {sink}"),
+            Self::Withdraw(sink) => write!(f, "withdraw from {sink}"),
+        }
+    }
+}
+
+/// What came of a job, for the slot known as `identity`.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whose job it was. An outcome of an identity that is no longer known is ignored.
+    pub identity: Identity,
+    /// What came of it.
+    pub result: JobResult,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub enum JobResult {
+    /// The highest generation that a sink which could be read still holds.
+    Recalled(Generation),
+    /// The provider was asked.
+    Issued {
+        /// What was asked.
+        ask: Ask,
+        /// When the request was sent.
+        asked_at: Timestamp,
+        /// What came back.
+        answer: Result<Issued, Failure>,
+    },
+    /// A sink was brought up to date.
+    Delivered {
+        /// Where.
+        sink: SinkId,
+        /// Which generation was brought.
+        generation: Generation,
+        /// What the sink now holds, or what is wrong with it, in words for a person.
+        result: Result<Delivered, String>,
+    },
+    /// A sink was emptied.
+    Withdrawn {
+        /// Where.
+        sink: SinkId,
+        /// Nothing, or what is wrong with it.
+        result: Result<(), String>,
+    },
+}
+
+impl JobResult {
+    /// The lane that is free again.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Recalled(_) | Self::Issued { .. } => Lane::Issuing,
+            Self::Delivered { sink, .. } | Self::Withdrawn { sink, .. } => Lane::Sink(sink.clone()),
+        }
+    }
+}
+
+/// A sink holds what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Whether it was written now, or was right already.
+    pub written: bool,
+    /// A digest of what it holds, to know it again before it is removed.
+    pub fingerprint: Fingerprint,
+}
+
+/// The first 16 bytes of the SHA-256 of a sink's content.
+pub type Fingerprint = [u8; 16];

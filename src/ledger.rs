@@ -1,0 +1,185 @@
+//! What is known: for every slot the access token held, how it stands with its provider, what was
+//! issued lately, and what its sinks hold. Plain data; `record` is the only one who changes it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::access_token::{AccessToken, Generation};
+use crate::failure::Failure;
+use crate::job::{Ask, Fingerprint};
+use crate::name::{Identity, SinkId};
+use crate::time::Timestamp;
+
+/// What is known of one slot.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Whose entry it is.
+    pub identity: Identity,
+    /// The newest access token, also when it has expired meanwhile.
+    pub access_token: Option<Arc<AccessToken>>,
+    /// The generation of the newest access token ever issued.
+    pub generation: Generation,
+    /// Whether the sinks were asked for a generation, or need not be.
+    pub recalled: bool,
+    /// How it stands with the provider.
+    pub standing: Standing,
+    /// Access tokens issued and possibly issued within the budget's time, oldest first.
+    pub issues: Vec<Issue>,
+    /// A request that is about to leave or under way: on disk before it leaves.
+    pub intention: Option<Intention>,
+    /// A union of scopes that the provider did not grant.
+    pub denied: Option<Denied>,
+    /// The scopes of the newest access token's request: what is asked again when a union is denied.
+    pub granted: Option<Vec<String>>,
+    /// An admin asked for a refresh that has not been made yet.
+    pub forced: bool,
+    /// When to ask next because the provider answered with the same token again (L8).
+    pub same_again: Option<Timestamp>,
+    /// Which client secret worked last, and how many others were refused since.
+    pub secret: SecretChoice,
+    /// What a person should know of the last usable answer.
+    pub warning: Option<String>,
+    /// What each sink holds.
+    pub receipts: BTreeMap<SinkId, Receipt>,
+}
+
+impl Entry {
+    /// Nothing is known yet of the slot called `identity`.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            access_token: None,
+            generation: Generation::NONE,
+            recalled: false,
+            standing: Standing::Good,
+            issues: Vec::new(),
+            intention: None,
+            denied: None,
+            granted: None,
+            forced: false,
+            same_again: None,
+            secret: SecretChoice::default(),
+            warning: None,
+            receipts: BTreeMap::new(),
+        }
+    }
+
+    /// The access token held, if it is valid at `now`.
+    #[must_use]
+    pub fn live(&self, now: Timestamp) -> Option<&Arc<AccessToken>> {
+        self.access_token.as_ref().filter(|token| token.is_live(now))
+    }
+}
+
+/// How it stands with the provider.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// The last request brought an access token, or none was made.
+    Good,
+    /// The last request failed.
+    Failing(Retry),
+}
+
+/// Something failed and will be tried again.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// What went wrong last.
+    pub failure: Failure,
+    /// How many times in a row.
+    pub attempts: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// Not tried again before this.
+    pub not_before: Timestamp,
+}
+
+/// An access token that was issued, or may have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// When its request was sent.
+    pub at: Timestamp,
+    /// Whether it arrived.
+    pub kind: IssueKind,
+}
+
+/// Whether an access token arrived (L5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueKind {
+    /// It arrived.
+    Issued,
+    /// The request left whole and brought no usable answer.
+    Possibly,
+}
+
+/// A request that is about to leave or under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intention {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What it asks.
+    pub ask: Ask,
+}
+
+/// A union of scopes that the provider did not grant (L1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// What was asked.
+    pub scopes: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Whether the request was refused (`invalid_scope`), or answered with fewer scopes.
+    pub outright: bool,
+}
+
+/// Which client secret to use, of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SecretChoice {
+    /// The one that worked last, counted from 0.
+    pub worked: usize,
+    /// How many were refused in a row since.
+    pub refused: usize,
+}
+
+impl SecretChoice {
+    /// The secret to use next out of `choices`.
+    #[must_use]
+    pub fn index(self, choices: usize) -> usize {
+        (self.worked + self.refused) % choices.max(1)
+    }
+}
+
+/// What a sink holds, as far as we know.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    /// What was delivered to it last; kept over restarts to know our own file again.
+    pub held: Option<Held>,
+    /// Whether that was seen to be so since the daemon started.
+    pub verified: bool,
+    /// Why the last delivery failed, and when it is tried again.
+    pub retry: Option<SinkRetry>,
+    /// Since when the configuration no longer names it.
+    pub gone_since: Option<Timestamp>,
+}
+
+/// What was delivered to a sink last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its generation.
+    pub generation: Generation,
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// A digest of the content.
+    pub fingerprint: Fingerprint,
+}
+
+/// A delivery failed and will be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkRetry {
+    /// What is wrong, in words for a person.
+    pub reason: String,
+    /// How many times in a row.
+    pub attempts: u32,
+    /// Not tried again before this.
+    pub not_before: Timestamp,
+}

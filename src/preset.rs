@@ -1,0 +1,247 @@
+//! A provider type described as data: what to send, how to read the answer, when to refresh.
+//!
+//! A preset is a TOML file; adding a provider type is adding a file and its golden files. Code is
+//! added only for a new *kind* of client authentication or grant. Rendering and reading are pure:
+//! nothing here opens a connection or reads a clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::access_token::Issued;
+use crate::failure::Failure;
+use crate::secret::Secret;
+use crate::settings::Budget;
+use crate::time::Timestamp;
+
+/// Values of a provider's parameters that are not secret.
+pub type Parameters = BTreeMap<String, serde_json::Value>;
+/// Values of a provider's secret parameters.
+pub type Secrets = BTreeMap<String, Secret>;
+
+/// A provider type.
+#[derive(Clone, Debug)]
+pub struct Preset {
+    /// `open-payments`, or the `[presets.NAME]` of the operator.
+    pub name: String,
+    /// One line for `tokend presets`.
+    pub description: String,
+    /// What a provider table of this type takes.
+    pub parameters: BTreeMap<String, Parameter>,
+    /// PSU contexts and scopes.
+    pub context: ContextRules,
+    /// The scheme of the `Authorization` header that readers send; `Bearer` unless it says otherwise.
+    pub scheme: String,
+}
+
+/// A parameter of a preset.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// One line for people.
+    pub description: String,
+    /// Whether a provider table must give it.
+    pub required: bool,
+    /// Whether it is given as a secret.
+    pub secret: bool,
+    /// What kind of value it takes.
+    pub kind: ParameterKind,
+    /// A regular expression that the whole value must match.
+    pub pattern: Option<String>,
+    /// The longest value, in characters.
+    pub max_length: Option<usize>,
+    /// The only values that are accepted; empty: any.
+    pub choices: Vec<String>,
+    /// Taken when none is given.
+    pub default: Option<serde_json::Value>,
+    /// Whether it only builds the URL, so that `token_url` makes it unnecessary.
+    pub only_builds_url: bool,
+}
+
+/// What kind of value a parameter takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParameterKind {
+    /// A string.
+    #[default]
+    Text,
+    /// A string or a list of strings; always held as a list.
+    List,
+    /// A table of strings; held as an object.
+    Table,
+    /// `true` or `false`.
+    Flag,
+}
+
+/// PSU contexts and scopes of a preset.
+#[derive(Clone, Debug, Default)]
+pub struct ContextRules {
+    /// When tokens of one account (and context) share one slot.
+    pub exclusive: Exclusive,
+    /// The values of `psu_context`; where there are any, every token must name one.
+    pub values: Vec<String>,
+    /// Known scopes in the order in which they are asked; empty: any scope, in the order given.
+    pub scopes: Vec<String>,
+    /// Scopes that are granted only together with another: `bankgiroinformation` → `accountinformation`.
+    pub requires: BTreeMap<String, String>,
+    /// Whether a token must list at least one scope.
+    pub scopes_required: bool,
+}
+
+/// When tokens of one account share one slot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Exclusive {
+    /// Never.
+    #[default]
+    Never,
+    /// Always.
+    Always,
+    /// When the flag parameter of this name is true.
+    Parameter(String),
+}
+
+/// When a slot of this preset refreshes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RefreshRules {
+    /// The lead, where the preset prescribes one.
+    pub lead: Option<Duration>,
+    /// The longest lead.
+    pub max_lead: Option<Duration>,
+    /// The lifetime of a token whose answer names none (also a provider's parameter `ttl`).
+    pub ttl: Option<Duration>,
+    /// The lifetime that the vendor documents; for forecasts only.
+    pub expected_lifetime: Option<Duration>,
+    /// How many access tokens may be issued in how long.
+    pub budget: Option<Budget>,
+}
+
+/// Something wrong with a preset's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresetProblem {
+    /// The keys that lead to the place, from the preset's table down; empty: the table itself.
+    pub path: Vec<String>,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+/// A request ready to be sent. Holds secrets.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `POST`, `GET`, `PUT`.
+    pub method: String,
+    /// The whole URL.
+    pub url: Secret,
+    /// Names and values, in order.
+    pub headers: Vec<(String, Secret)>,
+    /// The body; `None` sends `Content-Length: 0` where the method may have a body.
+    pub body: Option<Secret>,
+}
+
+/// What came back, as far as reading it needs.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, at most 1 MiB.
+    pub body: Vec<u8>,
+    /// The `Date` header, read.
+    pub date: Option<Timestamp>,
+    /// `Retry-After`, read (seconds or HTTP date) and capped at one hour.
+    pub retry_after: Option<Duration>,
+    /// The host that `Location` names, for 3xx.
+    pub location_host: Option<String>,
+}
+
+/// What a request is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The token URL, already discovered.
+    pub token_url: &'a str,
+    /// The parameters that are not secret.
+    pub parameters: &'a Parameters,
+    /// The secret ones.
+    pub secrets: &'a Secrets,
+    /// The API scopes, without the context.
+    pub scopes: &'a [String],
+    /// The PSU context.
+    pub context: Option<&'a str>,
+}
+
+impl Preset {
+    /// The built-in preset called `name`.
+    #[must_use]
+    pub fn built_in(_name: &str) -> Option<Arc<Self>> {
+        None
+    }
+
+    /// The names of the built-in presets.
+    #[must_use]
+    pub fn built_in_names() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The text of the built-in preset called `name`, as shipped.
+    #[must_use]
+    pub fn built_in_text(_name: &str) -> Option<&'static str> {
+        None
+    }
+
+    /// Reads a preset from its TOML table.
+    ///
+    /// Errors: every problem found.
+    pub fn from_table(_name: &str, _table: &toml::Table) -> Result<Self, Vec<PresetProblem>> {
+        Err(Vec::new())
+    }
+
+    /// Whether tokens of one account share one slot, given the provider's parameters.
+    #[must_use]
+    pub fn is_exclusive(&self, parameters: &Parameters) -> bool {
+        match &self.context.exclusive {
+            Exclusive::Never => false,
+            Exclusive::Always => true,
+            Exclusive::Parameter(name) => parameters.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false),
+        }
+    }
+
+    /// The token URL that the parameters build; `None` where an issuer must be asked for it.
+    ///
+    /// Errors: what is wrong, in words.
+    pub fn token_url(&self, _parameters: &Parameters) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    /// When to refresh, given the provider's parameters.
+    ///
+    /// Errors: what is wrong, in words.
+    pub fn refresh_rules(&self, _parameters: &Parameters) -> Result<RefreshRules, String> {
+        Ok(RefreshRules::default())
+    }
+
+    /// The values of non-secret parameters that make an access token another one (audience, resource).
+    #[must_use]
+    pub fn identity_parts(&self, _parameters: &Parameters) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The request to send.
+    ///
+    /// Errors: what is wrong, in words; never a secret.
+    pub fn request(&self, _asking: &Asking<'_>) -> Result<Request, String> {
+        Err(String::new())
+    }
+
+    /// Reads the answer to a request that was sent at `asked_at` and answered at `answered_at`.
+    ///
+    /// Errors: what the answer means, never quoting it but for OAuth codes and the beginning of
+    /// their description, with every secret of `asking` blanked.
+    pub fn read(
+        &self,
+        _asking: &Asking<'_>,
+        _answer: &Answer,
+        _asked_at: Timestamp,
+        _answered_at: Timestamp,
+    ) -> Result<Issued, Failure> {
+        Err(Failure::Malformed(String::new()))
+    }
+}

@@ -1,0 +1,253 @@
+//! What the operator says of the daemon, of providers, tokens and sinks: plain data, already
+//! parsed and checked. Nothing here is read from anywhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::name::{Name, SinkId};
+use crate::preset::Preset;
+use crate::secret::Secret;
+
+/// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
+#[derive(Clone, Debug, Default)]
+pub struct DaemonSettings {
+    /// Where the state lives; default `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/tokend`.
+    pub state_dir: Option<PathBuf>,
+    /// The socket to serve.
+    pub socket: SocketSetting,
+    /// Permission bits of the socket; default `0666`.
+    pub socket_mode: Option<u32>,
+    /// Whether access tokens are kept over restarts; default yes.
+    pub persist: Persist,
+    /// Where the key that seals the state comes from; default a file in the state directory.
+    pub state_key: Option<SecretSource>,
+    /// How long to wait for required tokens before READY is sent all the same; default 60 s.
+    pub ready_timeout: Option<Duration>,
+}
+
+/// `daemon.socket`: a path, `false`, or nothing said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SocketSetting {
+    /// `$RUNTIME_DIRECTORY/tokend.sock`, else `$XDG_RUNTIME_DIR/tokend/tokend.sock`.
+    #[default]
+    Default,
+    /// This path.
+    At(PathBuf),
+    /// No socket.
+    Off,
+}
+
+/// `persist`: whether access tokens are written to the state, sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persist {
+    /// Sealed in the state.
+    #[default]
+    Encrypted,
+    /// In memory only; a restart asks again.
+    Off,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// `info`, or `target=level,…`, as written and checked.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Journald when stderr is the journal, else text.
+    Default,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Lines with a priority prefix for the journal.
+    Journald,
+}
+
+/// `[providers.NAME]`: one account at one authorization server.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// The table's name.
+    pub name: Name,
+    /// What kind of provider it is.
+    pub preset: Arc<Preset>,
+    /// The preset's parameters that are not secret, defaults filled in.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// The preset's secret parameters and where each comes from; the first that works is used.
+    pub secrets: BTreeMap<String, Vec<SecretSource>>,
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// Bound on one request, from connecting to the last byte; default 10 s.
+    pub timeout: Duration,
+    /// Own CA and client certificate.
+    pub tls: TlsFiles,
+    /// Which proxy to use.
+    pub proxy: Proxy,
+    /// Requests to this endpoint, all slots together.
+    pub rate: Option<Rate>,
+    /// Access tokens that may be issued per slot.
+    pub budget: Option<Budget>,
+    /// Whether its access tokens are kept over restarts.
+    pub persist: Persist,
+}
+
+impl Provider {
+    /// The client id, where the preset has one: with the endpoint it makes the account.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.parameters.get("client_id").and_then(serde_json::Value::as_str).unwrap_or_default()
+    }
+
+    /// How many client secrets may be tried, one after the other.
+    #[must_use]
+    pub fn secret_choices(&self) -> usize {
+        self.secrets.values().map(Vec::len).max().unwrap_or(1).max(1)
+    }
+}
+
+/// Where a provider is asked, in normal form (case of host, default port, trailing slash).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// The token URL itself.
+    TokenUrl(String),
+    /// An issuer whose metadata (RFC 8414) names the token URL.
+    Issuer(String),
+}
+
+impl Endpoint {
+    /// The URL in normal form, of whichever kind.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::TokenUrl(url) | Self::Issuer(url) => url,
+        }
+    }
+}
+
+/// Files for TLS, read again when they change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TlsFiles {
+    /// PEM certificates to trust instead of the host's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM client certificate.
+    pub cert_file: Option<PathBuf>,
+    /// PEM key of the client certificate.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `proxy`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proxy {
+    /// None, whatever the environment says.
+    #[default]
+    None,
+    /// `HTTPS_PROXY` and `NO_PROXY` are honoured.
+    Environment,
+    /// This one.
+    Url(String),
+}
+
+/// `rate = "10/s"`: so many requests in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub requests: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// `budget = { issues = 3, per = "1h" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many access tokens may be issued.
+    pub issues: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// Written in the configuration itself.
+    Inline(Secret),
+    /// `{ file = "/path" }`, read again at every use.
+    File(PathBuf),
+    /// `{ env = "NAME" }`.
+    Env(String),
+    /// `{ credential = "name" }` below `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// `{ command = ["/path", "arg"] }`: its standard output.
+    Command(Vec<String>),
+}
+
+/// `[tokens.NAME]`.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// The table's name, under which readers find it.
+    pub name: Name,
+    /// API scopes, without the PSU context.
+    pub scopes: Vec<String>,
+    /// Whether readiness waits for it.
+    pub required: bool,
+    /// Where it is delivered.
+    pub sinks: Vec<SinkSettings>,
+    /// What a file sink does when the token expired without a successor.
+    pub on_expired: OnExpired,
+}
+
+/// `on_expired`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExpired {
+    /// The file stays as it is.
+    #[default]
+    Keep,
+    /// The file is removed.
+    Remove,
+}
+
+/// One place where a token is delivered.
+#[derive(Clone, Debug)]
+pub struct SinkSettings {
+    /// How it is printed, and what makes it this one.
+    pub id: SinkId,
+    /// Whether readiness waits for it.
+    pub required: bool,
+    /// The file to keep.
+    pub file: FileSettings,
+}
+
+/// `{ file = "/path", format = "raw", mode = "0640", owner = "tokend", group = "api" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSettings {
+    /// Absolute, without `.` and `..`.
+    pub path: PathBuf,
+    /// What the file holds.
+    pub format: FileFormat,
+    /// Permission bits; default `0600`.
+    pub mode: u32,
+    /// A user's name or number.
+    pub owner: Option<String>,
+    /// A group's name or number.
+    pub group: Option<String>,
+}
+
+/// `format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileFormat {
+    /// The access token, no newline.
+    #[default]
+    Raw,
+    /// `Authorization: Bearer TOKEN` and a newline.
+    Header,
+    /// One JSON object.
+    Json,
+    /// `NAME_ACCESS_TOKEN=…` and `NAME_EXPIRES_AT=…` lines.
+    Env,
+}

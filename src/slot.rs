@@ -1,0 +1,69 @@
+//! A slot: what is asked of a provider. Where the preset is exclusive, all tokens of one account
+//! and one PSU context share one slot; elsewhere each token has a slot of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::name::{Identity, Name, SinkId, SlotId};
+use crate::settings::{Budget, Endpoint, Persist, Provider, SinkSettings, TokenSettings};
+
+/// What is asked of a provider, and who gets it. Compiled from the configuration; never changed.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// How it is printed: `provider/context` or `provider/token`.
+    pub id: SlotId,
+    /// What makes its access tokens *these* ones.
+    pub identity: Identity,
+    /// Whom to ask.
+    pub provider: Arc<Provider>,
+    /// The PSU context, where the preset has them.
+    pub context: Option<String>,
+    /// The union of its tokens' API scopes in the order in which they are asked, without the context.
+    pub scopes: Vec<String>,
+    /// The tokens that it serves, by name.
+    pub tokens: Vec<TokenSettings>,
+    /// When and how often it may ask.
+    pub policy: Policy,
+}
+
+/// When and how often a slot may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether the provider wants one active access token for it.
+    pub exclusive: bool,
+    /// `refresh.lead`, where it is given.
+    pub lead: Option<Duration>,
+    /// The longest lead that the preset allows.
+    pub max_lead: Option<Duration>,
+    /// How many access tokens may be issued in how long.
+    pub budget: Option<Budget>,
+    /// Whether the access token is kept over restarts.
+    pub persist: Persist,
+    /// The lifetime that the provider's documentation promises; for forecasts only.
+    pub expected_lifetime: Duration,
+}
+
+impl Slot {
+    /// All places where its tokens are delivered, with the token of each.
+    pub fn sinks(&self) -> impl Iterator<Item = (&TokenSettings, &SinkSettings)> {
+        self.tokens.iter().flat_map(|token| token.sinks.iter().map(move |sink| (token, sink)))
+    }
+
+    /// The sink called `id`, with its token.
+    #[must_use]
+    pub fn sink(&self, id: &SinkId) -> Option<(&TokenSettings, &SinkSettings)> {
+        self.sinks().find(|(_, sink)| &sink.id == id)
+    }
+
+    /// The token called `name`.
+    #[must_use]
+    pub fn token(&self, name: &Name) -> Option<&TokenSettings> {
+        self.tokens.iter().find(|token| &token.name == name)
+    }
+
+    /// The endpoint that it asks; limits are held for it.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.provider.endpoint
+    }
+}

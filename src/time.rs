@@ -1,0 +1,191 @@
+//! Moments and spans of time as data. Nothing here reads a clock: `now` is always a parameter.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A moment on the wall clock, in milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Arithmetic saturates: a moment never wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z; used as "long ago": what is due then is due now.
+    pub const EPOCH: Self = Self(0);
+    /// Later than every moment that matters.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// The moment `milliseconds` after the epoch.
+    #[must_use]
+    pub const fn from_millis(milliseconds: i64) -> Self {
+        Self(milliseconds)
+    }
+
+    /// The moment `seconds` after the epoch.
+    #[must_use]
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// How long it is from this moment until `later`; zero when that has passed.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        later.since(self)
+    }
+
+    /// Reads RFC 3339, with or without a colon in the offset and with any fraction of a second.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let text = text.trim();
+        DateTime::parse_from_rfc3339(text)
+            .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+            .ok()
+            .map(|moment| Self(moment.timestamp_millis()))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+}
+
+/// RFC 3339 in UTC with whole seconds: `2026-11-21T08:00:00Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(moment) => f.write_str(&moment.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => f.write_str("never"),
+        }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads a duration as the configuration writes it: `90s`, `5m`, `1h30m`, `1d`, `250ms`, `0s`.
+///
+/// Errors say what is wrong, without the place.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration; write it like \"90s\", \"5m\" or \"1h30m\"");
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    let mut smallest = u64::MAX;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let unit_len = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let unit = unit_in_millis(&rest[..unit_len]).ok_or_else(wrong)?;
+        if unit >= smallest {
+            return Err(wrong());
+        }
+        smallest = unit;
+        rest = &rest[unit_len..];
+        total += Duration::from_millis(number.checked_mul(unit).ok_or_else(wrong)?);
+    }
+    let longest = Duration::from_secs(100 * 366 * 86_400);
+    if text.is_empty() || total > longest {
+        return Err(wrong());
+    }
+    Ok(total)
+}
+
+fn unit_in_millis(unit: &str) -> Option<u64> {
+    match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    }
+}
+
+/// A duration for people, in its two largest units: `59m 12s`, `23h 4m`, `0s`.
+#[must_use]
+pub fn for_people(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (d, h, m, s) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    match (d, h, m) {
+        (0, 0, 0) => format!("{s}s"),
+        (0, 0, _) => format!("{m}m {s}s"),
+        (0, _, _) => format!("{h}h {m}m"),
+        _ => format!("{d}d {h}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_in_falling_units() {
+        let read = |text| parse_duration(text).ok().map(|d| d.as_millis());
+        assert_eq!(read("90s"), Some(90_000));
+        assert_eq!(read("1h30m"), Some(5_400_000));
+        assert_eq!(read("1d"), Some(86_400_000));
+        assert_eq!(read("0s"), Some(0));
+        assert_eq!(read("250ms"), Some(250));
+        for wrong in ["", "5", "s", "5x", "-5s", "1.5h", "30m1h", "1s1s", " 5s", "5 s", "99999999999999999999s"] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn rfc3339_is_read_with_and_without_a_colon_in_the_offset() {
+        let at = Timestamp::from_secs(1_795_248_000);
+        for text in ["2026-11-21T08:00:00Z", "2026-11-21T09:00:00+01:00", "2026-11-21T09:00:00.000000001+0100"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Some(at), "{text}");
+        }
+        assert_eq!(at.to_string(), "2026-11-21T08:00:00Z");
+        assert_eq!(Timestamp::parse_rfc3339("2026-11-21"), None);
+    }
+
+    #[test]
+    fn spans_for_people_name_two_units() {
+        let people = |secs| for_people(Duration::from_secs(secs));
+        assert_eq!([people(0), people(59), people(3599)], ["0s", "59s", "59m 59s"]);
+        assert_eq!([people(3600), people(90_061)], ["1h 0m", "1d 1h"]);
+    }
+
+    #[test]
+    fn arithmetic_never_wraps() {
+        assert_eq!(Timestamp::NEVER + Duration::MAX, Timestamp::NEVER);
+        assert_eq!(Timestamp::EPOCH.since(Timestamp::NEVER), Duration::ZERO);
+    }
+}
