@@ -87,11 +87,23 @@ pub struct Retry {
     /// What went wrong last.
     pub failure: Failure,
     /// How many times in a row.
-    pub attempts: u32,
+    pub attempts: Attempts,
     /// Since when.
     pub since: Timestamp,
     /// Not tried again before this.
     pub not_before: Timestamp,
+    /// Until when the provider itself asked for patience.
+    pub asked_until: Option<Timestamp>,
+}
+
+/// Failed attempts in a row, by class: a provider that is now busy, now refusing gets no new
+/// rhythm each time it changes its mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Nobody answered, or asked for patience.
+    pub unreachable: u32,
+    /// Refused.
+    pub refused: u32,
 }
 
 /// An access token that was issued, or may have been.

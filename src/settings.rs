@@ -223,6 +223,14 @@ pub struct SinkSettings {
     pub file: FileSettings,
 }
 
+impl SinkSettings {
+    /// Whether the generation can be read back from what it holds.
+    #[must_use]
+    pub fn holds_generation(&self) -> bool {
+        self.file.format == FileFormat::Json
+    }
+}
+
 /// `{ file = "/path", format = "raw", mode = "0640", owner = "tokend", group = "api" }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {

@@ -1,0 +1,284 @@
+//! Decides what to do next for one slot, by comparing what the operator wants with what is known.
+//!
+//! Nothing here reads a clock, draws a random number, logs or waits. The same slot, entry and
+//! moment always give the same plan, so a plan can be printed, tested as a table, and made anew
+//! from nothing after a crash or a reload.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::access_token::AccessToken;
+use crate::job::{Ask, Job, Lane};
+use crate::ledger::{Denied, Entry, IssueKind, Receipt, Standing};
+use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
+use crate::slot::{Policy, Slot};
+use crate::spread::share;
+use crate::time::Timestamp;
+
+/// How long a withdrawal waits for the edit to be taken back (L17).
+pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
+/// How often a union of scopes that was denied is tried again (L1).
+pub const DENIED_RETRY: Duration = Duration::from_secs(86_400);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is due now, and when to look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What to carry out now, in no particular order.
+    pub due: Vec<Job>,
+    /// The next moment at which something may become due; `NEVER` when only an outcome can.
+    pub wake: Timestamp,
+}
+
+impl Plan {
+    fn nothing() -> Self {
+        Self { due: Vec::new(), wake: Timestamp::NEVER }
+    }
+
+    fn want(&mut self, at: Timestamp, job: Job, now: Timestamp, busy: &BTreeSet<Lane>) {
+        if busy.contains(&job.lane()) {
+            return;
+        }
+        if at <= now {
+            self.due.push(job);
+        } else {
+            self.look_again(at);
+        }
+    }
+
+    fn look_again(&mut self, at: Timestamp) {
+        self.wake = self.wake.min(at);
+    }
+}
+
+/// Decides what to do at `now` for `slot`, keeping out of the lanes that are `busy`.
+#[must_use]
+pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing();
+    if needs_recall(slot, entry) {
+        plan.want(Timestamp::EPOCH, Job::Recall, now, busy);
+    } else {
+        let (at, ask) = next_issue(slot, entry, now);
+        plan.want(at, Job::Issue(ask), now, busy);
+    }
+    for (token, sink) in slot.sinks() {
+        let receipt = entry.receipts.get(&sink.id);
+        if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
+            plan.want(at, job, now, busy);
+        }
+    }
+    plan_withdrawals(entry, busy, now, &mut plan);
+    if let Some(token) = entry.live(now) {
+        plan.look_again(token.expires_at);
+    }
+    plan
+}
+
+/// Decides what to do at `now` about a slot that left the configuration.
+#[must_use]
+pub fn plan_departed(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing();
+    plan_withdrawals(entry, busy, now, &mut plan);
+    plan.look_again(forget_at(entry));
+    plan
+}
+
+/// When what is known of a departed slot may be forgotten: its access token has expired, its
+/// issues are older than any budget counts, and nothing is left to withdraw (L4).
+#[must_use]
+pub fn forget_at(entry: &Entry) -> Timestamp {
+    if entry.receipts.values().any(|receipt| receipt.gone_since.is_some()) {
+        return Timestamp::NEVER;
+    }
+    let expiry = entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
+    let last_issue = entry.issues.iter().map(|issue| issue.at).max();
+    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Duration::from_secs(86_400)))
+}
+
+/// Whether the sinks must first be asked for the generation that they hold: there is no history.
+fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
+    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
+}
+
+/// When the next request leaves, and what it asks.
+#[must_use]
+pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
+    let hold = retry_hold(entry);
+    let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
+    let forced = forced_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
+    let ask = |forced| Ask {
+        scopes: scopes_to_ask(slot, entry, now),
+        secret_choice: entry.secret.index(slot.provider.secret_choices()),
+        forced,
+    };
+    if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
+}
+
+/// Why an access token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// None is held, or the one held is near its end.
+    Renewal,
+    /// An admin or a wider union wants one before it is due.
+    Forced,
+}
+
+fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
+    match (entry.live(now), entry.same_again) {
+        (None, _) => Timestamp::EPOCH,
+        (Some(_), Some(at)) => at,
+        (Some(token), None) => renewal_of(slot, token),
+    }
+}
+
+/// When `token` is renewed if nothing goes wrong (L7).
+#[must_use]
+pub fn renewal_of(slot: &Slot, token: &AccessToken) -> Timestamp {
+    let lead = lead(&slot.policy, token.lifetime());
+    let later = if slot.policy.exclusive {
+        Duration::ZERO
+    } else {
+        lead.mul_f64(share(slot.identity.as_str(), token.generation.0) / 2.0)
+    };
+    (token.expires_at - lead + later).min(token.expires_at)
+}
+
+/// How long before the end of a token that lives for `lifetime` the next one is asked for (L7).
+#[must_use]
+pub fn lead(policy: &Policy, lifetime: Duration) -> Duration {
+    let natural =
+        if policy.exclusive { (lifetime / 10).min(MINUTE) } else { (lifetime / 10).clamp(MINUTE, 10 * MINUTE) };
+    let lead = policy.lead.unwrap_or(natural);
+    lead.min(policy.max_lead.unwrap_or(Duration::MAX)).min(lifetime / 2)
+}
+
+/// When a request is wanted although the access token held is not due.
+fn forced_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
+    let Some(token) = entry.live(now) else { return Timestamp::NEVER };
+    if entry.forced {
+        return Timestamp::EPOCH;
+    }
+    if scopes_suffice(slot, entry, token) {
+        return Timestamp::NEVER;
+    }
+    match denial_of(slot, entry) {
+        Some(denied) => denied.at + DENIED_RETRY,
+        None => Timestamp::EPOCH,
+    }
+}
+
+/// Whether the access token held has all scopes that the slot's tokens list. Where tokens do not
+/// share a slot the provider may name scopes in its own way: there what was asked counts.
+fn scopes_suffice(slot: &Slot, entry: &Entry, token: &AccessToken) -> bool {
+    if slot.policy.exclusive {
+        return token.covers(&slot.scopes);
+    }
+    let asked = entry.granted.as_deref().unwrap_or_default();
+    slot.scopes.iter().all(|scope| asked.contains(scope))
+}
+
+/// The denial of just this union of scopes, if there was one.
+fn denial_of<'a>(slot: &Slot, entry: &'a Entry) -> Option<&'a Denied> {
+    let same = |denied: &&Denied| {
+        denied.scopes.len() == slot.scopes.len() && slot.scopes.iter().all(|scope| denied.scopes.contains(scope))
+    };
+    entry.denied.as_ref().filter(same)
+}
+
+/// The scopes to ask for: the union, or what was granted last while the union is denied (L1).
+#[must_use]
+pub fn scopes_to_ask(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> {
+    let denied = denial_of(slot, entry).filter(|denied| denied.outright && now < denied.at + DENIED_RETRY);
+    match (denied, &entry.granted) {
+        (Some(_), Some(granted)) => granted.clone(),
+        _ => slot.scopes.clone(),
+    }
+}
+
+fn retry_hold(entry: &Entry) -> Timestamp {
+    match &entry.standing {
+        Standing::Good => Timestamp::EPOCH,
+        Standing::Failing(retry) => retry.not_before,
+    }
+}
+
+/// Until when the budget holds a request back (L5); `EPOCH` when it does not.
+#[must_use]
+pub fn budget_hold(slot: &Slot, entry: &Entry, reason: Reason, now: Timestamp) -> Timestamp {
+    let Some(budget) = slot.policy.budget else { return Timestamp::EPOCH };
+    let forced_beside_a_live_token = reason == Reason::Forced && entry.live(now).is_some();
+    let places = budget.issues - u32::from(forced_beside_a_live_token && budget.issues > 0);
+    issued_hold(entry, budget, places, now).max(spacing_hold(entry, budget, now))
+}
+
+/// Issued access tokens stop the slot when all `places` are taken.
+fn issued_hold(entry: &Entry, budget: Budget, places: u32, now: Timestamp) -> Timestamp {
+    let mut issued: Vec<Timestamp> =
+        in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).map(|(at, _)| at).collect();
+    issued.sort_unstable();
+    let places = places as usize;
+    if issued.len() < places {
+        return Timestamp::EPOCH;
+    }
+    if places == 0 {
+        return Timestamp::NEVER;
+    }
+    issued[issued.len() - places] + budget.per
+}
+
+/// Possibly issued ones never stop it, but space its requests once both together reach the budget.
+fn spacing_hold(entry: &Entry, budget: Budget, now: Timestamp) -> Timestamp {
+    let (mut all, mut possibly, mut last) = (0_u32, 0_u32, Timestamp::EPOCH);
+    for (at, kind) in in_window(entry, budget, now) {
+        all += 1;
+        possibly += u32::from(kind == IssueKind::Possibly);
+        last = last.max(at);
+    }
+    if possibly == 0 || all < budget.issues {
+        return Timestamp::EPOCH;
+    }
+    let doublings = (all - budget.issues).min(10);
+    last + (MINUTE * 2_u32.pow(doublings)).min(10 * MINUTE)
+}
+
+fn in_window(entry: &Entry, budget: Budget, now: Timestamp) -> impl Iterator<Item = (Timestamp, IssueKind)> {
+    entry.issues.iter().filter(move |issue| issue.at + budget.per > now).map(|issue| (issue.at, issue.kind))
+}
+
+/// Whether `access_token` may serve `token`: it has the scopes that the token lists (L1).
+#[must_use]
+pub fn serves(slot: &Slot, token: &TokenSettings, access_token: &AccessToken) -> bool {
+    !slot.policy.exclusive || access_token.covers(&token.scopes)
+}
+
+fn sink_job(
+    slot: &Slot,
+    entry: &Entry,
+    (token, sink): (&TokenSettings, &SinkSettings),
+    receipt: Option<&Receipt>,
+    now: Timestamp,
+) -> Option<(Timestamp, Job)> {
+    let not_before = receipt.and_then(|receipt| receipt.retry.as_ref()).map_or(Timestamp::EPOCH, |r| r.not_before);
+    let held = receipt.and_then(|receipt| receipt.held);
+    match entry.live(now) {
+        Some(live) if serves(slot, token, live) => {
+            let verified = receipt.is_some_and(|receipt| receipt.verified);
+            let current = verified && held.is_some_and(|held| held.generation == live.generation);
+            (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
+        }
+        Some(_) => None,
+        None if token.on_expired == OnExpired::Remove && held.is_some_and(|held| held.expires_at <= now) => {
+            Some((not_before, Job::Withdraw(sink.id.clone())))
+        }
+        None => None,
+    }
+}
+
+fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {
+    for (id, receipt) in &entry.receipts {
+        let Some(gone_since) = receipt.gone_since else { continue };
+        let not_before = receipt.retry.as_ref().map_or(Timestamp::EPOCH, |retry| retry.not_before);
+        plan.want((gone_since + WITHDRAWAL_DELAY).max(not_before), Job::Withdraw(id.clone()), now, busy);
+    }
+}

@@ -1,0 +1,361 @@
+//! What a person wants to know: is it well, and if not, what is the matter and what happens next.
+//! Made from what is known at one moment; the socket sends it, the command line shows it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access_token::{AccessToken, Generation};
+use crate::failure::Class;
+use crate::keeper::{Case, Keeper};
+use crate::ledger::{Entry, IssueKind, Receipt, Standing};
+use crate::plan::{Reason, budget_hold, next_issue, serves};
+use crate::settings::{SinkSettings, TokenSettings};
+use crate::slot::Slot;
+use crate::time::Timestamp;
+
+/// `GET /v1/status`. Times are RFC 3339.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the daemon.
+    pub version: String,
+    /// When it was asked.
+    pub now: String,
+    /// Whether every required token is valid and in all its required sinks.
+    pub ready: bool,
+    /// Why it is not ready: one sentence for each required token that is not well.
+    pub reasons: Vec<String>,
+    /// Whether the state can be written.
+    pub state_writable: bool,
+    /// What happened to the state, if a person should know ("the state was damaged …").
+    pub state_notice: Option<String>,
+    /// How many of what.
+    pub counts: Counts,
+    /// Every slot, by id.
+    pub slots: Vec<SlotStatus>,
+}
+
+/// How many of what.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Slots in the configuration.
+    pub slots: usize,
+    /// Tokens in the configuration.
+    pub tokens: usize,
+    /// Tokens with a valid access token.
+    pub valid: usize,
+    /// Slots whose last request failed.
+    pub failing: usize,
+    /// Sinks in the configuration.
+    pub sinks: usize,
+    /// Sinks that hold the newest access token.
+    pub current: usize,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SlotStatus {
+    /// `provider/context` or `provider/token`.
+    pub slot: String,
+    /// The provider table's name.
+    pub provider: String,
+    /// The PSU context, where there is one.
+    pub psu_context: Option<String>,
+    /// Whether one access token is shared by all tokens of the account and context.
+    pub exclusive: bool,
+    /// `valid`, `expired` or `missing`.
+    pub state: TokenState,
+    /// `good`, `asking`, `retrying`, `refused` or `waiting-for-budget`.
+    pub standing: StandingState,
+    /// The generation of the access token held; 0 when there was none yet.
+    pub generation: Generation,
+    /// When the access token held was asked for.
+    pub issued_at: Option<String>,
+    /// When it expires.
+    pub expires_at: Option<String>,
+    /// Seconds until then; 0 when it has expired.
+    pub expires_in: Option<u64>,
+    /// When the provider is asked next.
+    pub next_refresh: Option<String>,
+    /// The scopes that the access token held has.
+    pub scope: String,
+    /// The last error, while it is not overcome.
+    pub last_error: Option<LastError>,
+    /// What a person should know of the last answer.
+    pub warning: Option<String>,
+    /// How the budget stands, where there is one.
+    pub budget: Option<BudgetStatus>,
+    /// Its tokens.
+    pub tokens: Vec<TokenStatus>,
+}
+
+/// Whether there is a valid access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenState {
+    /// There is one.
+    Valid,
+    /// There was one.
+    Expired,
+    /// There never was one.
+    Missing,
+    /// There is one, but the provider did not grant it the scopes that the token lists.
+    Refused,
+}
+
+/// How it stands with the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StandingState {
+    /// The last request brought an access token, or none was needed.
+    Good,
+    /// A request is under way.
+    Asking,
+    /// The last request failed; time may help.
+    Retrying,
+    /// The last request was refused; a person may have to help.
+    Refused,
+    /// A request is due and the budget holds it back.
+    WaitingForBudget,
+}
+
+/// Why the last request failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastError {
+    /// `unreachable or busy` or `refused`.
+    pub class: String,
+    /// In words.
+    pub reason: String,
+    /// Failed requests in a row.
+    pub attempts: u32,
+    /// Since when.
+    pub since: String,
+    /// When it is tried again.
+    pub next_attempt: String,
+}
+
+/// How a budget stands.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// Access tokens issued within the budget's time.
+    pub issued: usize,
+    /// Requests that left and brought no usable answer, within the same time.
+    pub possibly_issued: usize,
+    /// How many may be issued.
+    pub issues: u32,
+    /// In how many seconds.
+    pub per_seconds: u64,
+}
+
+/// One token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TokenStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether readiness waits for it.
+    pub required: bool,
+    /// Whether its readers have a valid access token.
+    pub state: TokenState,
+    /// Why not, in words.
+    pub reason: Option<String>,
+    /// Where it is delivered.
+    pub sinks: Vec<SinkStatus>,
+}
+
+/// One sink.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// The file's path.
+    pub sink: String,
+    /// Whether readiness waits for it.
+    pub required: bool,
+    /// `current`, `behind`, `waiting` or `failing`.
+    pub state: SinkState,
+    /// The generation that it holds, as far as is known.
+    pub generation: Option<Generation>,
+    /// What is wrong, and what to do.
+    pub error: Option<String>,
+    /// When it is tried again.
+    pub next_attempt: Option<String>,
+}
+
+/// What a sink holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkState {
+    /// The newest access token.
+    Current,
+    /// An older one.
+    Behind,
+    /// Nothing of ours yet.
+    Waiting,
+    /// The last delivery failed.
+    Failing,
+}
+
+impl Keeper {
+    /// Everything that a person wants to know at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
+        let cases = self.config().slots.iter().filter_map(|slot| self.case(slot).map(|case| (slot, case)));
+        let slots: Vec<SlotStatus> = cases.map(|(slot, case)| slot_status(slot, case, now)).collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            now: now.to_string(),
+            ready: self.is_ready(),
+            reasons: slots.iter().flat_map(reasons).collect(),
+            state_writable: self.state_is_writable(now),
+            state_notice: None,
+            counts: counts(&slots),
+            slots,
+        }
+    }
+}
+
+fn slot_status(slot: &Slot, case: &Case, now: Timestamp) -> SlotStatus {
+    let entry = &case.entry;
+    let held = entry.access_token.as_deref();
+    let (next, _) = next_issue(slot, entry, now);
+    SlotStatus {
+        slot: slot.id.to_string(),
+        provider: slot.provider.name.to_string(),
+        psu_context: slot.context.clone(),
+        exclusive: slot.policy.exclusive,
+        state: token_state(held, now),
+        standing: standing(slot, case, now),
+        generation: entry.generation,
+        issued_at: held.map(|token| token.issued_at.to_string()),
+        expires_at: held.map(|token| token.expires_at.to_string()),
+        expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
+        next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
+        scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
+        last_error: last_error(entry, now),
+        warning: entry.warning.clone(),
+        budget: budget_status(slot, entry, now),
+        tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
+    }
+}
+
+fn token_state(held: Option<&AccessToken>, now: Timestamp) -> TokenState {
+    match held {
+        None => TokenState::Missing,
+        Some(token) if token.is_live(now) => TokenState::Valid,
+        Some(_) => TokenState::Expired,
+    }
+}
+
+fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
+    if case.is_asking() {
+        return StandingState::Asking;
+    }
+    if case.entry.live(now).is_none() && budget_hold(slot, &case.entry, Reason::Renewal, now) > now {
+        return StandingState::WaitingForBudget;
+    }
+    match &case.entry.standing {
+        Standing::Good => StandingState::Good,
+        Standing::Failing(retry) if retry.failure.class() == Class::Refused => StandingState::Refused,
+        Standing::Failing(_) => StandingState::Retrying,
+    }
+}
+
+fn last_error(entry: &Entry, now: Timestamp) -> Option<LastError> {
+    let Standing::Failing(retry) = &entry.standing else { return None };
+    Some(LastError {
+        class: retry.failure.class().to_string(),
+        reason: retry.failure.to_string(),
+        attempts: retry.attempts.unreachable + retry.attempts.refused,
+        since: retry.since.to_string(),
+        next_attempt: retry.not_before.max(now).to_string(),
+    })
+}
+
+fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetStatus> {
+    let budget = slot.policy.budget?;
+    let count = |kind| entry.issues.iter().filter(|issue| issue.kind == kind && issue.at + budget.per > now).count();
+    Some(BudgetStatus {
+        issued: count(IssueKind::Issued),
+        possibly_issued: count(IssueKind::Possibly),
+        issues: budget.issues,
+        per_seconds: budget.per.as_secs(),
+    })
+}
+
+fn token_status(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> TokenStatus {
+    let held = entry.access_token.as_deref();
+    let (state, reason) = match token_state(held, now) {
+        TokenState::Valid if !held.is_some_and(|held| serves(slot, token, held)) => {
+            (TokenState::Refused, Some(missing_scopes(token, held)))
+        }
+        TokenState::Valid => (TokenState::Valid, None),
+        state => (state, Some(why_not_valid(entry, state))),
+    };
+    TokenStatus {
+        name: token.name.to_string(),
+        required: token.required,
+        state,
+        reason,
+        sinks: token.sinks.iter().map(|sink| sink_status(entry, sink)).collect(),
+    }
+}
+
+fn missing_scopes(token: &TokenSettings, held: Option<&AccessToken>) -> String {
+    let granted = held.map(|held| held.scopes.as_slice()).unwrap_or_default();
+    let missing: Vec<&str> = token.scopes.iter().filter(|s| !granted.contains(s)).map(String::as_str).collect();
+    format!("the access token held does not have {}: the provider did not grant it", missing.join(" "))
+}
+
+fn why_not_valid(entry: &Entry, state: TokenState) -> String {
+    let what = if state == TokenState::Expired { "its access token has expired" } else { "it has no access token yet" };
+    match &entry.standing {
+        Standing::Failing(retry) => format!("{what}: {}", retry.failure),
+        Standing::Good => what.to_owned(),
+    }
+}
+
+fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
+    let nothing = Receipt::default();
+    let receipt = entry.receipts.get(&sink.id).unwrap_or(&nothing);
+    let held = receipt.held.filter(|_| receipt.verified);
+    let state = match (&receipt.retry, held) {
+        (Some(_), _) => SinkState::Failing,
+        (None, None) => SinkState::Waiting,
+        (None, Some(held)) if held.generation == entry.generation => SinkState::Current,
+        (None, Some(_)) => SinkState::Behind,
+    };
+    SinkStatus {
+        sink: sink.id.to_string(),
+        required: sink.required,
+        state,
+        generation: receipt.held.map(|held| held.generation),
+        error: receipt.retry.as_ref().map(|retry| retry.reason.clone()),
+        next_attempt: receipt.retry.as_ref().map(|retry| retry.not_before.to_string()),
+    }
+}
+
+fn reasons(slot: &SlotStatus) -> Vec<String> {
+    let required = slot.tokens.iter().filter(|token| token.required);
+    required.flat_map(|token| reasons_of(slot, token)).collect()
+}
+
+fn reasons_of(slot: &SlotStatus, token: &TokenStatus) -> Vec<String> {
+    if let Some(reason) = &token.reason {
+        return vec![format!("{} ({}): {reason}", token.name, slot.slot)];
+    }
+    let bad = |sink: &&SinkStatus| sink.required && sink.generation.is_none();
+    let line = |sink: &SinkStatus| {
+        let why = sink.error.as_deref().unwrap_or("not delivered yet");
+        format!("{} ({}): {}: {why}", token.name, slot.slot, sink.sink)
+    };
+    token.sinks.iter().filter(bad).map(line).collect()
+}
+
+fn counts(slots: &[SlotStatus]) -> Counts {
+    let tokens = || slots.iter().flat_map(|slot| &slot.tokens);
+    let sinks = || tokens().flat_map(|token| &token.sinks);
+    Counts {
+        slots: slots.len(),
+        tokens: tokens().count(),
+        valid: tokens().filter(|token| token.state == TokenState::Valid).count(),
+        failing: slots.iter().filter(|slot| slot.last_error.is_some()).count(),
+        sinks: sinks().count(),
+        current: sinks().filter(|sink| sink.state == SinkState::Current).count(),
+    }
+}
