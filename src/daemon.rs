@@ -54,6 +54,8 @@ pub enum Event {
     Refresh(Name, AskerId),
     /// How things stand.
     Status(AskerId),
+    /// How things stand with the slot of one token.
+    StatusOf(Name, AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
     /// The end.
@@ -136,6 +138,10 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         Happening::Event(Event::Refresh(name, asker)) => keeper.ask_refresh(&name, asker, now),
         Happening::Event(Event::Status(asker)) => {
             let status = keeper.status(now);
+            world.answer_status(asker, status);
+        }
+        Happening::Event(Event::StatusOf(name, asker)) => {
+            let status = keeper.status_of(&name, now);
             world.answer_status(asker, status);
         }
         Happening::Event(Event::Reload(config)) => keeper.adopt(config, now),

@@ -2,10 +2,12 @@
 
 pub mod access_token;
 pub mod agenda;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod document;
 pub mod failure;
+pub mod inbox;
 pub mod job;
 pub mod keeper;
 pub mod ledger;
@@ -16,8 +18,12 @@ pub mod problem;
 pub mod record;
 pub mod secret;
 pub mod settings;
+pub mod shelf;
+pub mod signals;
 pub mod slot;
+pub mod socket;
 pub mod spread;
 pub mod status;
 pub mod task;
+pub mod telemetry;
 pub mod time;

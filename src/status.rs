@@ -1,12 +1,15 @@
 //! What a person wants to know: is it well, and if not, what is the matter and what happens next.
 //! Made from what is known at one moment; the socket sends it, the command line shows it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Class;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
+use crate::name::Name;
 use crate::plan::{Reason, budget_hold, next_issue, serves};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
@@ -195,7 +198,17 @@ impl Keeper {
     /// Everything that a person wants to know at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {
-        let cases = self.config().slots.iter().filter_map(|slot| self.case(slot).map(|case| (slot, case)));
+        self.status_for(self.config().slots.iter(), now)
+    }
+
+    /// The same for the slot that serves the token called `name` alone.
+    #[must_use]
+    pub fn status_of(&self, name: &Name, now: Timestamp) -> Status {
+        self.status_for(self.config().slot_of(name).into_iter(), now)
+    }
+
+    fn status_for<'a>(&self, slots: impl Iterator<Item = &'a Arc<Slot>>, now: Timestamp) -> Status {
+        let cases = slots.filter_map(|slot| self.case(slot).map(|case| (slot, case)));
         let slots: Vec<SlotStatus> = cases.map(|(slot, case)| slot_status(slot, case, now)).collect();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
