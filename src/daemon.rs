@@ -58,6 +58,8 @@ pub enum Event {
     StatusOf(Name, AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
+    /// How things stand, in the log.
+    LogStatus,
     /// The end.
     Stop,
 }
@@ -71,6 +73,10 @@ pub enum Seen<'a> {
     Recorded(&'a Identity),
     /// The rows of a turn could not be saved, and why.
     NotSaved(&'a str),
+    /// Another configuration was taken, also the first one.
+    Reloaded,
+    /// Somebody wants the status in the log.
+    StatusWanted,
     /// A turn is over.
     Turned,
 }
@@ -86,6 +92,7 @@ pub enum Until {
 
 /// Runs until the end that `until` names, and everything under way has come home.
 pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
+    world.observe(keeper, Seen::Reloaded);
     loop {
         let turn = keeper.turn(world.now());
         if !turn.rows.is_empty() {
@@ -144,7 +151,11 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             let status = keeper.status_of(&name, now);
             world.answer_status(asker, status);
         }
-        Happening::Event(Event::Reload(config)) => keeper.adopt(config, now),
+        Happening::Event(Event::Reload(config)) => {
+            keeper.adopt(config, now);
+            world.observe(keeper, Seen::Reloaded);
+        }
+        Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }
 }

@@ -120,6 +120,24 @@ impl Keeper {
         self.cases.get(&slot.identity)
     }
 
+    /// What is known of the slot called `identity`, also of one that left the configuration.
+    #[must_use]
+    pub fn case_of(&self, identity: &Identity) -> Option<&Case> {
+        self.cases.get(identity)
+    }
+
+    /// How many tasks are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Notes what came of a task.
     pub fn handle(&mut self, outcome: Outcome, now: Timestamp) {
         let Outcome { identity, result } = outcome;
@@ -180,6 +198,12 @@ impl Keeper {
     #[must_use]
     pub fn state_is_writable(&self, now: Timestamp) -> bool {
         !self.savings.patience_is_over(now)
+    }
+
+    /// Whether no save is failing.
+    #[must_use]
+    pub fn everything_is_saved(&self) -> bool {
+        !self.savings.is_failing()
     }
 
     /// What may be done now: all of it, but for what rests on rows that could not be saved.

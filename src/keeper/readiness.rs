@@ -15,6 +15,12 @@ impl Keeper {
         self.unready.is_empty()
     }
 
+    /// How many slots lack a required token.
+    #[must_use]
+    pub fn unready_count(&self) -> usize {
+        self.unready.len()
+    }
+
     pub(crate) fn note_readiness(&mut self, identity: &Identity, now: Timestamp) {
         if self.cases.get(identity).is_none_or(|case| case_is_ready(case, now)) {
             self.unready.remove(identity);

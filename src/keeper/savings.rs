@@ -89,6 +89,10 @@ impl Savings {
         self.failing.is_some_and(|failing| now >= failing.since + PATIENCE)
     }
 
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.urgent.is_empty() && self.lazy.is_empty() && self.removed.is_empty()
     }
