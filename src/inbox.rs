@@ -72,6 +72,11 @@ impl Inbox {
         self.events.send(Event::Reload(config)).await.map_err(|_| Gone)
     }
 
+    /// Asks for the status in the log.
+    pub async fn log_status(&self) {
+        let _ = self.events.send(Event::LogStatus).await;
+    }
+
     /// Asks the loop to end.
     pub async fn stop(&self) {
         let _ = self.events.send(Event::Stop).await;

@@ -67,6 +67,7 @@ pub struct Keeper {
     unready: HashSet<Identity>,
     in_flight: usize,
     stopping: bool,
+    state_notice: Option<String>,
 }
 
 impl Keeper {
@@ -87,6 +88,7 @@ impl Keeper {
             unready: HashSet::new(),
             in_flight: 0,
             stopping: false,
+            state_notice: None,
         };
         for mut entry in stored {
             adopt_stored(&mut entry);
@@ -99,7 +101,8 @@ impl Keeper {
 
     /// Counts one possible issue for every exclusive slot: the state was lost, and with it the
     /// knowledge of what was issued (L16).
-    pub fn note_lost_state(&mut self, now: Timestamp) {
+    pub fn note_lost_state(&mut self, reason: String, now: Timestamp) {
+        self.state_notice = Some(reason);
         for case in self.cases.values_mut() {
             if case.slot.as_ref().is_some_and(|slot| slot.policy.exclusive) {
                 note_lost_state(&mut case.entry, now);
@@ -124,6 +127,12 @@ impl Keeper {
     #[must_use]
     pub fn case_of(&self, identity: &Identity) -> Option<&Case> {
         self.cases.get(identity)
+    }
+
+    /// What happened to the state, if a person should know.
+    #[must_use]
+    pub fn state_notice(&self) -> Option<&str> {
+        self.state_notice.as_deref()
     }
 
     /// How many tasks are under way.

@@ -87,6 +87,8 @@ pub struct ContextRules {
     pub requires: BTreeMap<String, String>,
     /// Whether a token must list at least one scope.
     pub scopes_required: bool,
+    /// What the vendor asks of those who ask for tokens, in one sentence; shown by `tokend plan`.
+    pub rule: Option<String>,
 }
 
 /// When tokens of one account share one slot.

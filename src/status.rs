@@ -216,7 +216,7 @@ impl Keeper {
             ready: self.is_ready(),
             reasons: slots.iter().flat_map(reasons).collect(),
             state_writable: self.state_is_writable(now),
-            state_notice: None,
+            state_notice: self.state_notice().map(str::to_owned),
             counts: counts(&slots),
             slots,
         }
