@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::{Name, SinkId};
-use crate::preset::Preset;
+use crate::preset::{Budget, Preset};
 use crate::secret::Secret;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
@@ -159,15 +159,6 @@ pub enum Proxy {
 pub struct Rate {
     /// How many.
     pub requests: u32,
-    /// In how long.
-    pub per: Duration,
-}
-
-/// `budget = { issues = 3, per = "1h" }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How many access tokens may be issued.
-    pub issues: u32,
     /// In how long.
     pub per: Duration,
 }
