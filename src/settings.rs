@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::{Name, SinkId};
-use crate::preset::{Budget, Preset};
+use crate::preset::Preset;
 use crate::secret::Secret;
+
+pub use crate::preset::Budget;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::{Identity, Name, SinkId, SlotId};
-use crate::preset::Budget;
-use crate::settings::{Endpoint, Persist, Provider, SinkSettings, TokenSettings};
+use crate::settings::{Budget, Endpoint, Persist, Provider, SinkSettings, TokenSettings};
 
 /// What is asked of a provider, and who gets it. Compiled from the configuration; never changed.
 #[derive(Clone, Debug)]
