@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Lowest first. Where a floor may see itself, it sees the modules listed before.
+#[rustfmt::skip]
 const FLOORS: [&[&str]; 7] = [
-    &["time", "name", "secret", "failure", "problem", "spread"],
+    &["time", "name", "secret", "failure", "problem", "fatal", "spread"],
     &["access_token", "preset", "settings", "slot", "job", "document", "ledger", "config"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "seal", "privacy"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials"],
-    &["clock", "systemd", "telemetry", "daemon", "inbox", "signals", "world", "socket", "socket_client"],
+    &["clock", "places", "loading", "systemd", "telemetry", "daemon", "inbox", "signals", "world", "socket",
+      "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];
 
