@@ -115,12 +115,7 @@ impl Failure {
 }
 
 fn said(refusal: &Refusal) -> String {
-    let mut text = format!("refused with HTTP {}", refusal.status);
-    if let Some(code) = &refusal.code {
-        text.push_str(&format!(", {code}"));
-    }
-    if let Some(description) = &refusal.description {
-        text.push_str(&format!(": {description}"));
-    }
-    text
+    let code = refusal.code.as_ref().map(|code| format!(", {code}")).unwrap_or_default();
+    let description = refusal.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    format!("refused with HTTP {}{code}{description}", refusal.status)
 }

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use crate::access_token::Issued;
 use crate::failure::Failure;
 use crate::secret::Secret;
-use crate::settings::Budget;
 use crate::time::Timestamp;
 
 /// Values of a provider's parameters that are not secret.
@@ -116,6 +115,15 @@ pub struct RefreshRules {
     pub expected_lifetime: Option<Duration>,
     /// How many access tokens may be issued in how long.
     pub budget: Option<Budget>,
+}
+
+/// `budget = { issues = 3, per = "1h" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many access tokens may be issued.
+    pub issues: u32,
+    /// In how long.
+    pub per: Duration,
 }
 
 /// Something wrong with a preset's text.

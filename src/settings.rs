@@ -10,6 +10,8 @@ use crate::name::{Name, SinkId};
 use crate::preset::Preset;
 use crate::secret::Secret;
 
+pub use crate::preset::Budget;
+
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
 pub struct DaemonSettings {
@@ -159,15 +161,6 @@ pub enum Proxy {
 pub struct Rate {
     /// How many.
     pub requests: u32,
-    /// In how long.
-    pub per: Duration,
-}
-
-/// `budget = { issues = 3, per = "1h" }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How many access tokens may be issued.
-    pub issues: u32,
     /// In how long.
     pub per: Duration,
 }
