@@ -13,7 +13,6 @@ use crate::loading::DEFAULT_CONFIG;
 mod check;
 mod fetch;
 mod get;
-mod output;
 mod plan;
 mod presets;
 mod refresh;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::output::print;
+use crate::display::print;
 use crate::cli::run::protect;
 use crate::config::Config;
 use crate::fatal::Fatal;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::output::{lines_of, print, print_json, table};
+use crate::display::{lines_of, print, print_json, table};
 use crate::cli::run::protect;
 use crate::clock;
 use crate::fatal::Fatal;

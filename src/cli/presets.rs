@@ -1,6 +1,6 @@
 //! `tokend presets`: lists provider types; prints one with its parameters.
 
-use crate::cli::output::{lines_of, print, table};
+use crate::display::{lines_of, print, table};
 use crate::fatal::{Fatal, USAGE};
 use crate::preset::{Parameter, Preset};
 
