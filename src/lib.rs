@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod config;
+pub mod disk;
 pub mod document;
 pub mod failure;
 pub mod job;
@@ -9,7 +10,10 @@ pub mod ledger;
 pub mod name;
 pub mod preset;
 pub mod problem;
+pub mod seal;
 pub mod secret;
 pub mod settings;
+pub mod sink;
 pub mod slot;
+pub mod store;
 pub mod time;
