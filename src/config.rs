@@ -3,11 +3,40 @@
 //! Nothing here opens a file, reads the environment or looks at the host: the texts and variables
 //! are handed in, and what only the world can make true is never an error here.
 
-use std::collections::BTreeMap;
+mod address;
+mod compile;
+mod daemon;
+mod files;
+mod layers;
+mod node;
+mod parameters;
+mod place;
+mod presets;
+mod problems;
+mod provider;
+mod read;
+mod secret_source;
+mod sinks;
+#[cfg(test)]
+mod tests;
+mod token;
+mod variables;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::compile::Compiled;
+use crate::config::files::{Named, Part, Sections, merge, sections};
+use crate::config::node::{Entry, Table};
+use crate::config::place::{At, Places};
+use crate::config::presets::{BuiltIn, Presets};
+use crate::config::problems::Problems;
+use crate::config::read::Section;
+use crate::config::token::Providers;
+use crate::config::variables::Variables;
 use crate::name::{Name, SinkId};
+use crate::preset::Preset;
 use crate::problem::Problem;
 use crate::settings::{DaemonSettings, LogSettings, Provider};
 use crate::slot::Slot;
@@ -56,8 +85,51 @@ impl Config {
     ///
     /// Errors: every problem found, in the order of the files.
     pub fn parse(sources: &[SourceText], environment: &[(String, String)]) -> Result<Self, Vec<Problem>> {
-        let _ = (sources, environment);
-        Err(Vec::new())
+        let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
+        Self::parse_with(sources, environment, built_in)
+    }
+
+    fn parse_with(
+        sources: &[SourceText],
+        environment: &[(String, String)],
+        built_in: BuiltIn<'_>,
+    ) -> Result<Self, Vec<Problem>> {
+        let variables = variables::ours(environment);
+        let places = Places::new(sources, variables.iter().map(|(name, _)| *name).collect());
+        let mut problems = Problems::new(&places);
+        let documents = files::parse(sources, &mut problems);
+        let sections = sections(&documents, &mut problems);
+        let names: Vec<&str> = sections.providers.keys().copied().collect();
+        let variables = variables::sort(&variables, &names, &mut problems);
+        let config = Self::read(&sections, &variables, built_in, &mut problems);
+        match problems.finish() {
+            none if none.is_empty() => Ok(config),
+            all => Err(all),
+        }
+    }
+
+    /// What the tables say. It is whole if there were no problems.
+    fn read(
+        sections: &Sections<'_>,
+        variables: &Variables<'_>,
+        built_in: BuiltIn<'_>,
+        problems: &mut Problems<'_>,
+    ) -> Self {
+        let (at, table) = layered(&sections.daemon, &variables.daemon, &layers::defaults(&daemon::DEFAULTS), problems);
+        let persist = table.get("persist").cloned();
+        let daemon = daemon::daemon(Section { at, table: &table }, problems);
+        let (at, table) = layered(&sections.log, &variables.log, &layers::defaults(&daemon::LOG_DEFAULTS), problems);
+        let log = daemon::log(Section { at, table: &table }, problems);
+        let presets = Presets::read(built_in, &sections.presets, problems);
+        let providers = read_providers(sections, variables, persist, &presets, problems);
+        compile::check_accounts(&providers, problems);
+        let tokens = read_tokens(&sections.tokens, &providers, problems);
+        compile::check_sinks(&tokens, problems);
+        let compiled = compile::slots(tokens, &providers, problems);
+        let accounts = providers.into_values().filter_map(|draft| draft.account);
+        let providers = accounts.map(|account| (account.provider.name.clone(), account.provider)).collect();
+        let Compiled { slots, tokens, sinks } = compiled;
+        Self { daemon, log, providers, slots, tokens, sinks }
     }
 
     /// The slot that serves the token called `name`.
@@ -65,4 +137,57 @@ impl Config {
     pub fn slot_of(&self, name: &Name) -> Option<&Arc<Slot>> {
         self.tokens.get(name).map(|&index| &self.slots[index])
     }
+}
+
+/// One table in which defaults, files and environment are laid over each other.
+fn layered<'a>(
+    parts: &[Part<'a>],
+    variables: &Table<'a>,
+    defaults: &Table<'a>,
+    problems: &mut Problems<'_>,
+) -> (At, Table<'a>) {
+    let variable = variables.values().next().map_or(At::START, |entry| entry.at);
+    let (at, files) = merge(parts, problems).unwrap_or((variable, Table::new()));
+    (at, layers::stack(defaults, &files, variables))
+}
+
+/// Every provider table. One without `persist` takes that of the daemon, with its place.
+fn read_providers<'s>(
+    sections: &'s Sections<'_>,
+    variables: &'s Variables<'_>,
+    persist: Option<Entry<'_>>,
+    presets: &Presets<'_, '_>,
+    problems: &mut Problems<'_>,
+) -> Providers<'s> {
+    let mut defaults = layers::defaults(&provider::DEFAULTS);
+    defaults.extend(persist.map(|entry| ("persist".into(), entry)));
+    let named = sections.providers.keys().copied();
+    let names: BTreeSet<&str> = named.chain(variables.providers.keys().map(String::as_str)).collect();
+    let (no_parts, no_variables) = (Vec::new(), Table::new());
+    let mut providers = Providers::new();
+    for name in names {
+        let parts = sections.providers.get(name).unwrap_or(&no_parts);
+        let variables = variables.providers.get(name).unwrap_or(&no_variables);
+        let (at, table) = layered(parts, variables, &defaults, problems);
+        providers.insert(name, provider::read(name, Section { at, table: &table }, presets, problems));
+    }
+    providers
+}
+
+/// Every token table, one at a time.
+fn read_tokens<'s>(
+    tables: &Named<'s>,
+    providers: &Providers<'_>,
+    problems: &mut Problems<'_>,
+) -> Vec<token::Draft<'s>> {
+    if tables.is_empty() {
+        problems.add_missing(At::START, "there is no token to keep fresh; add a [tokens.NAME] table");
+    }
+    let mut tokens = Vec::with_capacity(tables.len());
+    for (name, parts) in tables {
+        if let Some((at, table)) = merge(parts, problems) {
+            tokens.extend(token::read(name, Section { at, table: &table }, providers, problems));
+        }
+    }
+    tokens
 }

@@ -16,6 +16,21 @@ impl Secret {
         Self(SecretString::from(text))
     }
 
+    /// The secret in what a person or a program wrote: one trailing newline is dropped.
+    ///
+    /// Errors: why it is none; never its content.
+    pub fn read(content: &str) -> Result<Self, &'static str> {
+        let line = content.strip_suffix('\n').unwrap_or(content);
+        let text = if line.len() < content.len() { line.strip_suffix('\r').unwrap_or(line) } else { line };
+        if text.is_empty() {
+            return Err("it is empty, and an empty secret is not a secret");
+        }
+        if text.contains(char::is_control) {
+            return Err("it holds a control character (a newline inside, or binary data)");
+        }
+        Ok(Self::new(text.into()))
+    }
+
     /// The text itself. Called on floors 3 and 4 and in `preset` only.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -37,12 +52,23 @@ impl fmt::Debug for Secret {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
     fn debug_says_nothing() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "Secret(…)");
+    }
+
+    #[test]
+    fn one_trailing_newline_is_dropped_and_an_empty_secret_is_none() {
+        for content in ["a b", "a b\n", "a b\r\n"] {
+            assert_eq!(Secret::read(content).unwrap().expose(), "a b", "{content:?}");
+        }
+        for content in ["", "\n", "\r\n", "a\n\n", "a\r", "a\nb", "\u{0}"] {
+            assert!(Secret::read(content).is_err(), "{content:?}");
+        }
     }
 
     #[test]

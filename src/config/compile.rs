@@ -1,0 +1,178 @@
+//! From tables to slots: who shares what, and where tables contradict each other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::place::At;
+use crate::config::problems::Problems;
+use crate::config::provider::Account;
+use crate::config::token::{Draft, Providers};
+use crate::name::{Identity, Name, SinkId, SlotId};
+use crate::preset::Preset;
+use crate::settings::{Provider, TokenSettings};
+use crate::slot::{Policy, Slot};
+use crate::time::for_people;
+
+/// The lifetime that forecasts take where neither preset nor provider names one.
+const LIFETIME: Duration = Duration::from_hours(1);
+
+/// What the tokens make together.
+#[derive(Default)]
+pub struct Compiled {
+    /// By id.
+    pub slots: Vec<Arc<Slot>>,
+    /// For each token the index of its slot.
+    pub tokens: BTreeMap<Name, usize>,
+    /// For each sink the index of its slot.
+    pub sinks: BTreeMap<SinkId, usize>,
+}
+
+/// Reports every two provider tables that share an account which is exclusive.
+pub fn check_accounts(providers: &Providers<'_>, problems: &mut Problems<'_>) {
+    let mut accounts: BTreeMap<(&str, &str), Vec<(At, &Account)>> = BTreeMap::new();
+    for draft in providers.values() {
+        if let Some(account) = &draft.account {
+            accounts.entry((&account.url, account.provider.client_id())).or_default().push((draft.at, account));
+        }
+    }
+    for mut shared in accounts.into_values().filter(|shared| shared.iter().any(|(_, account)| account.exclusive)) {
+        shared.sort_by_key(|(at, _)| *at);
+        let Some(((first_at, first), rest)) = shared.split_first() else { continue };
+        for (at, account) in rest {
+            let (name, other) = (&account.provider.name, &first.provider.name);
+            let place = problems.places().find(*first_at);
+            problems.add(
+                *at,
+                format!(
+                    "[providers.{name}] and [providers.{other}] at {place} are one account (the same token URL and \
+                     client_id), which is exclusive; keep one of them for all tokens"
+                ),
+            );
+        }
+    }
+}
+
+/// Reports every file that is named twice.
+pub fn check_sinks(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
+    let mut written: BTreeMap<&Path, (At, &Name)> = BTreeMap::new();
+    let sinks = tokens.iter().flat_map(|token| {
+        let sinks = token.sinks_at.iter().zip(&token.settings.sinks);
+        sinks.map(|(at, sink)| (*at, &token.settings.name, sink.file.path.as_path()))
+    });
+    let mut sinks: Vec<_> = sinks.collect();
+    sinks.sort_by_key(|(at, _, _)| *at);
+    for (at, token, path) in sinks {
+        let Some((first_at, first)) = written.get(path) else {
+            written.insert(path, (at, token));
+            continue;
+        };
+        let place = problems.places().find(*first_at);
+        let text = if *first == token {
+            format!("{token} has this file as a sink already at {place}; remove one")
+        } else {
+            format!("{token} and {first} would write one file (also at {place}); give each a file of its own")
+        };
+        problems.add(at, text);
+    }
+}
+
+/// Makes slots of `tokens`, but for those whose provider is wrong.
+pub fn slots(tokens: Vec<Draft<'_>>, providers: &Providers<'_>, problems: &mut Problems<'_>) -> Compiled {
+    let mut groups: BTreeMap<SlotId, (&Account, Vec<Draft<'_>>)> = BTreeMap::new();
+    for token in tokens {
+        let Some(account) = providers.get(token.provider).and_then(|draft| draft.account.as_ref()) else { continue };
+        groups.entry(slot_id(account, &token)).or_insert_with(|| (account, Vec::new())).1.push(token);
+    }
+    let mut compiled = Compiled::default();
+    for (id, (account, tokens)) in groups {
+        let slot = slot(id, account, tokens, problems);
+        let index = compiled.slots.len();
+        compiled.tokens.extend(slot.tokens.iter().map(|token| (token.name.clone(), index)));
+        compiled.sinks.extend(slot.sinks().map(|(_, sink)| (sink.id.clone(), index)));
+        compiled.slots.push(Arc::new(slot));
+    }
+    compiled
+}
+
+fn slot_id(account: &Account, token: &Draft<'_>) -> SlotId {
+    let part = match (account.exclusive, &token.context) {
+        (true, Some(context)) => context,
+        (true, None) => "account",
+        (false, _) => token.settings.name.as_str(),
+    };
+    SlotId::new(&account.provider.name, part)
+}
+
+fn slot(id: SlotId, account: &Account, tokens: Vec<Draft<'_>>, problems: &mut Problems<'_>) -> Slot {
+    let lead = lead(account, &tokens, problems).or(account.rules.lead);
+    let context = tokens.first().and_then(|token| token.context.clone());
+    let identity = identity(account, tokens.first());
+    let settings: Vec<TokenSettings> = tokens.into_iter().map(|token| token.settings).collect();
+    let rules = &account.rules;
+    let provider: &Arc<Provider> = &account.provider;
+    Slot {
+        id,
+        identity,
+        context,
+        scopes: union(&provider.preset, &settings),
+        tokens: settings,
+        policy: Policy {
+            exclusive: account.exclusive,
+            lead,
+            max_lead: rules.max_lead,
+            budget: provider.budget.or(rules.budget),
+            persist: provider.persist,
+            expected_lifetime: rules.expected_lifetime.or(rules.ttl).unwrap_or(LIFETIME),
+        },
+        provider: Arc::clone(provider),
+    }
+}
+
+/// An exclusive slot is known by its account and context alone, so that renaming tables issues
+/// nothing. Any other also by its token, and by what makes the access token another one.
+fn identity(account: &Account, token: Option<&Draft<'_>>) -> Identity {
+    let context = token.and_then(|token| token.context.as_deref());
+    let mut parts = vec![account.url.as_str(), account.provider.client_id()];
+    let others = account.provider.preset.identity_parts(&account.provider.parameters);
+    if account.exclusive {
+        parts.push(context.unwrap_or_default());
+    } else {
+        parts.extend(token.map(|token| token.settings.name.as_str()));
+        parts.extend(context);
+        parts.extend(others.iter().map(String::as_str));
+    }
+    Identity::new(&parts)
+}
+
+/// The scopes of all tokens, in the preset's order, else by token as listed.
+fn union(preset: &Preset, tokens: &[TokenSettings]) -> Vec<String> {
+    let mut scopes: Vec<String> = Vec::new();
+    for scope in tokens.iter().flat_map(|token| &token.scopes) {
+        if !scopes.contains(scope) {
+            scopes.push(scope.clone());
+        }
+    }
+    let rank = |scope: &String| preset.context.scopes.iter().position(|known| known == scope).unwrap_or(usize::MAX);
+    scopes.sort_by_key(rank);
+    scopes
+}
+
+/// The lead on which the tokens of a slot agree.
+fn lead(account: &Account, tokens: &[Draft<'_>], problems: &mut Problems<'_>) -> Option<Duration> {
+    let mut given: Vec<_> = tokens.iter().filter_map(|token| Some((token.lead?, &token.settings.name))).collect();
+    given.sort_by_key(|((at, _), _)| *at);
+    let ((first_at, first), first_name) = *given.first()?;
+    for ((at, lead), name) in &given {
+        if *lead != first {
+            let place = problems.places().find(first_at);
+            let text = format!("{name} and {first_name} (at {place}) share one slot; give them the same lead");
+            problems.add_value(*at, "lead", &text);
+        } else if account.rules.expected_lifetime.is_some_and(|lifetime| *lead >= lifetime) {
+            let lifetime = account.rules.expected_lifetime.map(for_people).unwrap_or_default();
+            problems.add_value(*at, "lead", &format!("access tokens live for {lifetime} here; take a shorter lead"));
+        }
+    }
+    Some(first)
+}

@@ -1,0 +1,80 @@
+//! `[daemon]` and `[log]`.
+
+use crate::config::node::{Content, Node};
+use crate::config::problems::{Keys, Problems, near, shown};
+use crate::config::read::{Section, choice, duration, expected, file_path, mode, path, text};
+use crate::config::secret_source::one;
+use crate::settings::{DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};
+
+/// What holds in `[daemon]` unless something else is said.
+pub const DEFAULTS: [(&str, &str); 3] = [("persist", "encrypted"), ("ready_timeout", "60s"), ("socket_mode", "0666")];
+/// What holds in `[log]` unless something else is said.
+pub const LOG_DEFAULTS: [(&str, &str); 1] = [("level", "info")];
+
+const DAEMON: Keys<'static> = Keys {
+    table: "[daemon]",
+    accepted: &["state_dir", "socket", "socket_mode", "persist", "state_key", "ready_timeout"],
+    later: &["metrics", "admins", "audit_reads"],
+};
+const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
+const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+
+/// Reads `[daemon]`.
+pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSettings {
+    problems.check_keys(section.table, &DAEMON);
+    let state_key = section.node("state_key");
+    DaemonSettings {
+        state_dir: section.read("state_dir", problems, path),
+        socket: section.read("socket", problems, socket).unwrap_or_default(),
+        socket_mode: section.read("socket_mode", problems, mode),
+        persist: section.read("persist", problems, persist).unwrap_or_default(),
+        state_key: state_key.and_then(|node| one(node, "state_key", &|_| Ok(()), problems)),
+        ready_timeout: section.read("ready_timeout", problems, duration),
+    }
+}
+
+/// Reads `[log]`.
+pub fn log(section: Section<'_, '_>, problems: &mut Problems<'_>) -> LogSettings {
+    problems.check_keys(section.table, &LOG);
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json), ("journald", LogFormat::Journald)];
+    LogSettings {
+        level: section.read("level", problems, level).unwrap_or_default(),
+        format: section.read("format", problems, |node| choice(node, &formats)).unwrap_or(LogFormat::Default),
+    }
+}
+
+/// `"encrypted"` or `"off"`.
+pub fn persist(node: &Node<'_>) -> Result<Persist, String> {
+    choice(node, &[("encrypted", Persist::Encrypted), ("off", Persist::Off)])
+}
+
+fn socket(node: &Node<'_>) -> Result<SocketSetting, String> {
+    use toml::de::DeValue::Boolean;
+    match &node.content {
+        Content::Scalar(Boolean(false)) | Content::Untyped("false") => Ok(SocketSetting::Off),
+        Content::Scalar(Boolean(true)) => Err("give a path, or false to switch it off".into()),
+        _ if node.text().is_none() => Err(expected("a path in quotes, or false", node)),
+        _ => file_path(node).map(SocketSetting::At),
+    }
+}
+
+/// `info`, or `target=level,…`.
+fn level(node: &Node<'_>) -> Result<String, String> {
+    let text = text(node)?;
+    for directive in text.split(',') {
+        let (target, level) = match directive.split_once('=') {
+            Some((target, level)) => (Some(target), level),
+            None => (None, directive),
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.' | '-');
+        if target.is_some_and(|target| target.is_empty() || !target.chars().all(fits)) {
+            return Err(format!("{} is not target=level", shown(directive)));
+        }
+        if !LEVELS.contains(&level) {
+            let meant = near(level, LEVELS.into_iter()).map(|meant| format!("; did you mean {meant:?}?"));
+            let remedy = meant.unwrap_or_else(|| "; write error, warn, info or debug, or target=level,…".into());
+            return Err(format!("{} is not a level{remedy}", shown(level)));
+        }
+    }
+    Ok(text.into())
+}

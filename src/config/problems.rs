@@ -1,0 +1,144 @@
+//! Collects everything that is wrong, and finds the word that was meant.
+
+use crate::config::node::Table;
+use crate::config::place::{At, Places};
+use crate::problem::Problem;
+
+/// All problems found so far.
+pub struct Problems<'a> {
+    places: &'a Places<'a>,
+    found: Vec<(At, String)>,
+    seen: usize,
+    partial: bool,
+}
+
+/// The keys of one kind of table.
+pub struct Keys<'k> {
+    /// The kind of table, for people: `[daemon]`, `a sink`.
+    pub table: &'k str,
+    /// What it takes.
+    pub accepted: &'k [&'k str],
+    /// What it will take in a later version.
+    pub later: &'k [&'k str],
+}
+
+impl<'a> Problems<'a> {
+    /// None so far.
+    pub fn new(places: &'a Places<'a>) -> Self {
+        Self { places, found: Vec::new(), seen: 0, partial: false }
+    }
+
+    /// From here on, what is missing may stand in a file that could not be understood.
+    pub fn sources_are_partial(&mut self) {
+        self.partial = true;
+    }
+
+    /// `text` is wrong at `at`.
+    pub fn add(&mut self, at: At, text: impl Into<String>) {
+        self.seen += 1;
+        self.found.push((at, text.into()));
+    }
+
+    /// The value of `key` is wrong. The name of a variable says its key already.
+    pub fn add_value(&mut self, at: At, key: &str, text: &str) {
+        match at {
+            At::File { .. } => self.add(at, format!("{key}: {text}")),
+            At::Variable(_) => self.add(at, text),
+        }
+    }
+
+    /// Something is missing. Not told while a file could not be understood: it may stand there.
+    pub fn add_missing(&mut self, at: At, text: impl Into<String>) {
+        self.seen += 1;
+        if !self.partial {
+            self.found.push((at, text.into()));
+        }
+    }
+
+    /// How many were seen, told or not: what was read between two equal counts is whole.
+    pub fn count(&self) -> usize {
+        self.seen
+    }
+
+    /// Where things stand.
+    pub fn places(&self) -> &'a Places<'a> {
+        self.places
+    }
+
+    /// Reports every key of `table` that is not among `keys`.
+    pub fn check_keys(&mut self, table: &Table<'_>, keys: &Keys<'_>) {
+        for (key, entry) in table {
+            if keys.accepted.contains(&&**key) {
+                continue;
+            }
+            if keys.later.contains(&&**key) {
+                self.add(entry.at, later(key));
+                continue;
+            }
+            let remedy = match near(key, keys.accepted.iter().copied()) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("{} takes {}", keys.table, keys.accepted.join(", ")),
+            };
+            self.add(entry.at, format!("unknown key {}; {remedy}", shown(key)));
+        }
+    }
+
+    /// All of them, in the order of the files, then of the variables.
+    pub fn finish(mut self) -> Vec<Problem> {
+        self.found.sort();
+        self.found.dedup();
+        let problem = |(at, text)| Problem { place: self.places.find(at), text };
+        self.found.into_iter().map(problem).collect()
+    }
+}
+
+/// What to say of a key that belongs to a later version.
+pub fn later(key: &str) -> String {
+    format!("{key:?} is not yet in this version; remove it")
+}
+
+/// `word` in quotes, on one line and not too long.
+pub fn shown(word: &str) -> String {
+    if word.chars().count() <= 80 {
+        return format!("{word:?}");
+    }
+    let beginning: String = word.chars().take(80).collect();
+    format!("{beginning:?}…")
+}
+
+/// The candidate that was probably meant by `word`.
+pub fn near<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let alike = |text: &str| text.to_lowercase().replace('-', "_");
+    let word: String = alike(&word.chars().take(80).collect::<String>());
+    let tolerance = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &alike(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= tolerance)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How to go on after a word that is none of `candidates`: the one that was meant, or all.
+pub fn one_of<'c>(word: &str, candidates: impl Iterator<Item = &'c str> + Clone) -> String {
+    match near(word, candidates.clone()) {
+        Some(meant) => format!("did you mean {meant:?}?"),
+        None => format!("choose one of {}", candidates.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_found_and_far_ones_are_not() {
+        let keys = ["scopes", "psu_context", "sinks", "provider"];
+        let meant = |word| near(word, keys.into_iter());
+        assert_eq!(meant("sopes"), Some("scopes"));
+        assert_eq!(meant("psu-context"), Some("psu_context"));
+        assert_eq!(meant("PROVIDER"), Some("provider"));
+        assert_eq!(meant("sink"), Some("sinks"));
+        assert_eq!(meant("colour"), None);
+        assert_eq!(meant(""), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! `[providers.NAME]`: one account at one authorization server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::config::address;
+use crate::config::daemon::persist;
+use crate::config::node::Node;
+use crate::config::parameters::{self, Values};
+use crate::config::place::At;
+use crate::config::presets::Presets;
+use crate::config::problems::{Keys, Problems};
+use crate::config::read::{Section, budget, file_path, positive, rate, text};
+use crate::name::Name;
+use crate::preset::{Parameters, Preset, RefreshRules};
+use crate::settings::{Budget, Endpoint, Persist, Provider, Proxy, Rate, TlsFiles};
+
+/// What holds unless something else is said.
+pub const DEFAULTS: [(&str, &str); 1] = [("timeout", "10s")];
+
+/// The keys that mean the same for every preset.
+const COMMON: [&str; 9] = ["preset", "token_url", "timeout", "tls", "rate", "budget", "proxy", "persist", "ttl"];
+const TLS: Keys<'static> = Keys { table: "tls", accepted: &["ca_file", "cert_file", "key_file"], later: &[] };
+
+/// A provider table as far as it could be read.
+pub struct Draft {
+    /// Its header.
+    pub at: At,
+    /// Its preset, where that is known and whole.
+    pub preset: Option<Arc<Preset>>,
+    /// The account, where nothing in the table is wrong.
+    pub account: Option<Account>,
+}
+
+/// A provider and what its preset makes of it.
+pub struct Account {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The URL of its endpoint in normal form.
+    pub url: String,
+    /// Whether tokens of this account share slots.
+    pub exclusive: bool,
+    /// When to refresh.
+    pub rules: RefreshRules,
+}
+
+/// What every preset takes.
+struct Common {
+    timeout: Duration,
+    tls: TlsFiles,
+    rate: Option<Rate>,
+    budget: Option<Budget>,
+    proxy: Proxy,
+    persist: Persist,
+    ttl: Option<String>,
+}
+
+/// Reads the table called `name`.
+pub fn read(name: &str, section: Section<'_, '_>, presets: &Presets<'_, '_>, problems: &mut Problems<'_>) -> Draft {
+    let before = problems.count();
+    let named = Name::parse(name).map_err(|text| problems.add(section.at, text)).ok();
+    let preset = preset(section, presets, problems);
+    let common = common(section, problems);
+    let values = preset.as_ref().map(|preset| {
+        check_keys(preset, section, problems);
+        parameters::read(preset, section, &COMMON, problems)
+    });
+    let account = match (named, &preset, values) {
+        (Some(name), Some(preset), Some(values)) if problems.count() == before => {
+            let draft = Blank { name, preset: Arc::clone(preset), common, values };
+            draft.account(section, problems)
+        }
+        _ => None,
+    };
+    Draft { at: section.at, preset, account }
+}
+
+fn preset(section: Section<'_, '_>, presets: &Presets<'_, '_>, problems: &mut Problems<'_>) -> Option<Arc<Preset>> {
+    if section.node("preset").is_none() {
+        let remedy = match section.at {
+            At::File { .. } => "write preset = \"NAME\"; `tokend presets` lists them",
+            At::Variable(_) => "no file has this provider; check its name in the variable",
+        };
+        problems.add_missing(section.at, format!("a provider needs a preset; {remedy}"));
+    }
+    section.read("preset", problems, |node| presets.find(text(node)?)).flatten()
+}
+
+fn check_keys(preset: &Preset, section: Section<'_, '_>, problems: &mut Problems<'_>) {
+    let own = preset.parameters.keys().map(String::as_str).filter(|key| !COMMON.contains(key));
+    let accepted: Vec<&str> = own.chain(COMMON).collect();
+    let table = format!("a provider with preset {:?}", preset.name);
+    problems.check_keys(section.table, &Keys { table: &table, accepted: &accepted, later: &[] });
+}
+
+fn common(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Common {
+    Common {
+        timeout: section.read("timeout", problems, positive).unwrap_or_default(),
+        tls: tls(section, problems),
+        rate: section.read("rate", problems, rate),
+        budget: section.node("budget").and_then(|node| budget(node, problems)),
+        proxy: section.read("proxy", problems, proxy).unwrap_or_default(),
+        persist: section.read("persist", problems, persist).unwrap_or_default(),
+        ttl: section.read("ttl", problems, |node| positive(node).map(|_| node.text().unwrap_or_default().into())),
+    }
+}
+
+fn tls(section: Section<'_, '_>, problems: &mut Problems<'_>) -> TlsFiles {
+    let Some(tls) = section.node("tls").and_then(|node| Section::of(node, "tls", problems)) else {
+        return TlsFiles::default();
+    };
+    problems.check_keys(tls.table, &TLS);
+    for (given, missing) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
+        if tls.node(given).is_some() && tls.node(missing).is_none() {
+            problems.add_missing(tls.at_key(given), format!("{given} needs {missing} beside it"));
+        }
+    }
+    TlsFiles {
+        ca_file: tls.read("ca_file", problems, file_path),
+        cert_file: tls.read("cert_file", problems, file_path),
+        key_file: tls.read("key_file", problems, file_path),
+    }
+}
+
+fn proxy(node: &Node<'_>) -> Result<Proxy, String> {
+    match text(node)? {
+        "environment" => Ok(Proxy::Environment),
+        url => address::proxy(url).map(Proxy::Url),
+    }
+}
+
+/// A provider without an endpoint.
+struct Blank {
+    name: Name,
+    preset: Arc<Preset>,
+    common: Common,
+    values: Values,
+}
+
+impl Blank {
+    fn account(self, section: Section<'_, '_>, problems: &mut Problems<'_>) -> Option<Account> {
+        let Self { name, preset, common, values } = self;
+        let (endpoint, url) = endpoint(section, &preset, &values.plain, problems)?;
+        let rules = preset.refresh_rules(&values.plain).map_err(|text| problems.add(section.at, text)).ok()?;
+        let exclusive = preset.is_exclusive(&values.plain);
+        if exclusive && common.persist == Persist::Off {
+            let at = section.node("persist").map_or(section.at, |node| node.at);
+            problems.add(at, persist_remedy(&name));
+            return None;
+        }
+        let mut parameters = values.plain;
+        parameters.extend(common.ttl.map(|ttl| ("ttl".into(), Value::from(ttl))));
+        let provider = Provider {
+            name,
+            preset,
+            parameters,
+            secrets: values.secrets,
+            endpoint,
+            timeout: common.timeout,
+            tls: common.tls,
+            proxy: common.proxy,
+            rate: common.rate,
+            budget: common.budget,
+            persist: common.persist,
+        };
+        Some(Account { provider: Arc::new(provider), url, exclusive, rules })
+    }
+}
+
+fn persist_remedy(name: &Name) -> String {
+    format!(
+        "persist: \"off\" would ask for a new access token at every restart, and the accounts of [providers.{name}] are \
+         exclusive; set its persist = \"encrypted\""
+    )
+}
+
+/// Where to ask, and its URL in normal form.
+fn endpoint(
+    section: Section<'_, '_>,
+    preset: &Preset,
+    parameters: &Parameters,
+    problems: &mut Problems<'_>,
+) -> Option<(Endpoint, String)> {
+    if section.node("token_url").is_some() {
+        let address = section.read("token_url", problems, |node| address::read(text(node)?))?;
+        return Some((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    // The parameter to look at when the URL that they build is wrong.
+    let is_built_from = |key: &str| preset.parameters.get(key).is_some_and(|known| known.only_builds_url);
+    let source = section.table.iter().find(|(key, _)| is_built_from(key));
+    let (at, key) = source.map_or((section.at, "token_url"), |(key, entry)| (entry.node.at, &**key));
+    let built = preset.token_url(parameters).map_err(|text| problems.add_value(at, key, &text)).ok()?;
+    if let Some(url) = built {
+        let address = address::read(&url).map_err(|text| problems.add_value(at, key, &text)).ok()?;
+        return Some((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    let Some(issuer) = parameters.get("issuer").and_then(Value::as_str) else {
+        let text = format!("preset {:?} needs token_url or issuer", preset.name);
+        problems.add_missing(section.at, text);
+        return None;
+    };
+    let at = section.node("issuer").map_or(section.at, |node| node.at);
+    let address = address::read(issuer).map_err(|text| problems.add_value(at, "issuer", &text)).ok()?;
+    Some((Endpoint::Issuer(issuer.into()), address.normal))
+}

@@ -1,0 +1,164 @@
+//! `[tokens.NAME]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::place::At;
+use crate::config::problems::{Keys, Problems, one_of, shown};
+use crate::config::provider;
+use crate::config::read::{Section, choice, duration, flag, strings, text};
+use crate::config::sinks;
+use crate::name::Name;
+use crate::preset::Preset;
+use crate::settings::{OnExpired, TokenSettings};
+
+const TOKEN: Keys<'static> = Keys {
+    table: "[tokens.NAME]",
+    accepted: &["provider", "psu_context", "scopes", "required", "sinks", "refresh", "on_expired"],
+    later: &["readers", "on_change", "on_failure", "follow"],
+};
+const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead"], later: &["schedule", "timezone"] };
+
+/// The provider tables by name.
+pub type Providers<'a> = BTreeMap<&'a str, provider::Draft>;
+
+/// A token table that is not yet part of a slot.
+pub struct Draft<'a> {
+    /// Its header.
+    pub at: At,
+    /// Its provider's name.
+    pub provider: &'a str,
+    /// The PSU context.
+    pub context: Option<String>,
+    /// `refresh.lead` and where it stands.
+    pub lead: Option<(At, Duration)>,
+    /// What goes into the slot.
+    pub settings: TokenSettings,
+    /// Where its sinks stand.
+    pub sinks_at: Vec<At>,
+}
+
+/// Reads the table called `name`. `None`: something in it is wrong.
+pub fn read<'a>(
+    name: &str,
+    section: Section<'_, 'a>,
+    providers: &Providers<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Draft<'a>> {
+    let name = Name::parse(name).map_err(|text| problems.add(section.at, text)).ok();
+    problems.check_keys(section.table, &TOKEN);
+    let provider = provider_name(section, providers, problems);
+    let preset = provider.and_then(|name| providers.get(name)?.preset.as_ref());
+    let context = preset.and_then(|preset| context(section, preset, problems));
+    let scopes = scopes(section, preset, problems);
+    let required = section.read("required", problems, flag).unwrap_or(true);
+    let expiry = [("keep", OnExpired::Keep), ("remove", OnExpired::Remove)];
+    let on_expired = section.read("on_expired", problems, |node| choice(node, &expiry)).unwrap_or_default();
+    let sinks = section.node("sinks").map(|node| sinks::read(node, problems)).unwrap_or_default();
+    let (sinks_at, sinks) = sinks.into_iter().unzip();
+    let lead = lead(section, problems);
+    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired };
+    Some(Draft { at: section.at, provider: provider?, context, lead, settings, sinks_at })
+}
+
+fn provider_name<'a>(
+    section: Section<'_, 'a>,
+    providers: &Providers<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<&'a str> {
+    let Some(node) = section.node("provider") else {
+        if section.node("follow").is_none() {
+            problems.add_missing(section.at, "a token needs a provider: provider = \"NAME\" of a [providers.NAME]");
+        }
+        return None;
+    };
+    let name = section.read("provider", problems, text)?;
+    if providers.contains_key(name) {
+        return Some(name);
+    }
+    let remedy = match providers.len() {
+        0 => "add the table".into(),
+        _ => one_of(name, providers.keys().copied()),
+    };
+    problems.add_missing(node.at, format!("provider: there is no [providers.{}]; {remedy}", unquoted(name)));
+    None
+}
+
+/// A name in the place where a table's name is printed.
+fn unquoted(name: &str) -> String {
+    Name::parse(name).map_or_else(|_| shown(name), |name| name.to_string())
+}
+
+fn context(section: Section<'_, '_>, preset: &Arc<Preset>, problems: &mut Problems<'_>) -> Option<String> {
+    let values = &preset.context.values;
+    if section.node("psu_context").is_none() {
+        if !values.is_empty() {
+            let text = format!("preset {:?} needs a psu_context: {}", preset.name, values.join(" or "));
+            problems.add_missing(section.at, text);
+        }
+        return None;
+    }
+    section.read("psu_context", problems, |node| {
+        if values.is_empty() {
+            return Err(format!("preset {:?} has no PSU contexts; remove the line", preset.name));
+        }
+        let word = text(node)?;
+        if values.iter().any(|value| value == word) {
+            return Ok(word.into());
+        }
+        Err(format!("{} is no PSU context; {}", shown(word), one_of(word, values.iter().map(String::as_str))))
+    })
+}
+
+fn scopes(section: Section<'_, '_>, preset: Option<&Arc<Preset>>, problems: &mut Problems<'_>) -> Vec<String> {
+    let listed = section.node("scopes").map(|node| strings(node, "scopes", problems)).unwrap_or_default();
+    let words: Vec<&str> = listed.iter().map(|(_, scope)| *scope).collect();
+    for (index, (at, scope)) in listed.iter().enumerate() {
+        let wrong = if words[..index].contains(scope) {
+            Err(format!("{} is listed twice; remove one", shown(scope)))
+        } else {
+            check_scope(scope, &words, preset)
+        };
+        wrong.unwrap_or_else(|text| problems.add_value(*at, "scopes", &text));
+    }
+    if let Some(preset) = preset.filter(|preset| preset.context.scopes_required && section.node("scopes").is_none()) {
+        let some = preset.context.scopes.first().map_or("NAME", String::as_str);
+        let text = format!("preset {:?} needs at least one scope: scopes = [{some:?}]", preset.name);
+        problems.add_missing(section.at, text);
+    } else if preset.is_some_and(|preset| preset.context.scopes_required) && listed.is_empty() {
+        problems.add_value(section.at_key("scopes"), "scopes", "list at least one");
+    }
+    listed.into_iter().map(|(_, scope)| scope.into()).collect()
+}
+
+/// A scope by RFC 6749 §3.3, known to the preset, and with what it needs beside it.
+fn check_scope(scope: &str, listed: &[&str], preset: Option<&Arc<Preset>>) -> Result<(), String> {
+    if scope.contains(' ') {
+        return Err(format!("{} holds a space; write each scope as a string of its own", shown(scope)));
+    }
+    if !scope.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')) {
+        return Err(format!("{} is not a scope: visible ASCII without \" and \\", shown(scope)));
+    }
+    let Some(rules) = preset.map(|preset| &preset.context) else { return Ok(()) };
+    if rules.values.iter().any(|value| value == scope) {
+        return Err(format!("{scope:?} is a PSU context; write psu_context = {scope:?}"));
+    }
+    let known = || rules.scopes.iter().map(String::as_str);
+    if !rules.scopes.is_empty() && !known().any(|name| name == scope) {
+        return Err(format!("unknown scope {}; {}", shown(scope), one_of(scope, known())));
+    }
+    match rules.requires.get(scope) {
+        Some(needed) if !listed.contains(&needed.as_str()) => {
+            Err(format!("{scope:?} is granted only together with {needed:?}; list both"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lead(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Option<(At, Duration)> {
+    let refresh = Section::of(section.node("refresh")?, "refresh", problems)?;
+    problems.check_keys(refresh.table, &REFRESH);
+    let lead = refresh.read("lead", problems, duration)?;
+    Some((refresh.node("lead")?.at, lead))
+}

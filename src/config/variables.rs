@@ -1,0 +1,112 @@
+//! The environment's part: `TOKEND_LOG__LEVEL=debug` sets `log.level`. A value is a text that is
+//! read as the type of its key; a list of strings is written with spaces between them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::config::node::{Content, Entry, Node, Table};
+use crate::config::place::At;
+use crate::config::problems::{Problems, later, one_of, shown};
+
+/// A variable that is ours: its name and value.
+pub type Variable<'a> = (&'a str, &'a str);
+
+/// What the environment sets, by section.
+#[derive(Default)]
+pub struct Variables<'a> {
+    /// Of `[daemon]`.
+    pub daemon: Table<'a>,
+    /// Of `[log]`.
+    pub log: Table<'a>,
+    /// Of `[providers.*]`, by name.
+    pub providers: BTreeMap<String, Table<'a>>,
+}
+
+/// The variables that are ours, by name: those that begin with `TOKEND_` and contain `__`.
+pub fn ours(environment: &[(String, String)]) -> Vec<Variable<'_>> {
+    let is_ours = |name: &str| name.starts_with("TOKEND_") && name.contains("__");
+    let mut ours: Vec<_> =
+        environment.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (&**name, &**value)).collect();
+    ours.sort_unstable();
+    ours.dedup_by_key(|(name, _)| *name);
+    ours
+}
+
+/// Sorts `variables` by the key that they set. `providers` are the names in the files: they decide
+/// where a name with two underscores ends.
+pub fn sort<'a>(variables: &[Variable<'a>], providers: &[&str], problems: &mut Problems<'_>) -> Variables<'a> {
+    let mut sorted = Variables::default();
+    for (index, (name, value)) in variables.iter().enumerate() {
+        let at = At::Variable(index);
+        let node = Node { at, content: Content::Untyped(value) };
+        if let Err(text) = sorted.set(name, node, providers) {
+            problems.add(at, text);
+        }
+    }
+    sorted
+}
+
+impl<'a> Variables<'a> {
+    fn set(&mut self, name: &str, node: Node<'a>, providers: &[&str]) -> Result<(), String> {
+        let path = name.strip_prefix("TOKEND_").unwrap_or(name);
+        if path.chars().any(|c| c.is_ascii_lowercase()) {
+            return Err(format!("write its name in capitals: {}", name.to_ascii_uppercase()));
+        }
+        let path = path.to_ascii_lowercase();
+        let (section, rest) = path.split_once("__").unwrap_or((&path, ""));
+        match section {
+            "daemon" => insert(&mut self.daemon, rest, node),
+            "log" => insert(&mut self.log, rest, node),
+            "providers" => {
+                let (provider, key) = split_provider(rest, providers)?;
+                insert(self.providers.entry(provider.into()).or_default(), key, node)
+            }
+            "vaults" => Err(later("vaults")),
+            "tokens" | "presets" => Err(format!("variables do not reach [{section}.*]; set it in a file")),
+            other => {
+                let remedy = one_of(other, ["daemon", "log", "providers"].into_iter());
+                Err(format!("unknown section {}; {remedy}", shown(other)))
+            }
+        }
+    }
+}
+
+/// `op__client_id` → `op`, `client_id`. The longest name that a file knows wins.
+fn split_provider<'p>(path: &'p str, providers: &[&str]) -> Result<(&'p str, &'p str), String> {
+    let known = |name: &&&str| path.strip_prefix(**name).is_some_and(|rest| rest.starts_with("__"));
+    let end = match providers.iter().filter(known).max_by_key(|name| name.len()) {
+        Some(name) => name.len(),
+        None => path.find("__").ok_or("write TOKEND_PROVIDERS__NAME__KEY")?,
+    };
+    Ok((&path[..end], &path[end + 2..]))
+}
+
+/// Puts `node` where `path`, with `__` between its keys, leads.
+fn insert<'a>(table: &mut Table<'a>, path: &str, node: Node<'a>) -> Result<(), String> {
+    let (key, rest) = match path.split_once("__") {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    if key.is_empty() {
+        return Err("it names no key; write TOKEND_SECTION__KEY".into());
+    }
+    let clash = || format!("another variable sets {key} as a whole; keep one of them");
+    let at = node.at;
+    match (rest, table.get_mut(key)) {
+        (None, None) => {
+            table.insert(Cow::Owned(key.into()), Entry { at, node });
+            Ok(())
+        }
+        (None, Some(_)) => Err(clash()),
+        (Some(rest), None) => {
+            let mut inner = Table::new();
+            insert(&mut inner, rest, node)?;
+            table.insert(Cow::Owned(key.into()), Entry { at, node: Node { at, content: Content::Table(inner) } });
+            Ok(())
+        }
+        (Some(rest), Some(entry)) => match &mut entry.node.content {
+            Content::Table(inner) => insert(inner, rest, node),
+            _ => Err(clash()),
+        },
+    }
+}
