@@ -2,7 +2,7 @@
 //! from them, and every fault.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -459,11 +459,14 @@ fn connections_are_kept_alive_and_requests_may_be_chunked() {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let head = head.replace("Content-Length: LENGTH", "Transfer-Encoding: chunked");
     let request = format!("{head}\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
     for _ in 0..3 {
         stream.write_all(request.as_bytes()).unwrap();
-        let mut buffer = [0; 4096];
-        assert!(stream.read(&mut buffer).unwrap() > 12);
-        assert_eq!(&buffer[..12], b"HTTP/1.1 200");
+        let head: Vec<String> = answers.by_ref().lines().map(Result::unwrap).take_while(|l| !l.is_empty()).collect();
+        assert_eq!(head[0], "HTTP/1.1 200 OK");
+        let length = head.iter().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        answers.read_exact(&mut body).unwrap();
     }
     assert_eq!(standin.journal().tally(Vendor::PlainId).issued, 3);
 }
