@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -20,13 +20,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::clock::now;
 use crate::demo::standin::account::Account;
 use crate::demo::standin::desk::{Desk, Outgoing};
 use crate::demo::standin::exchange::{Asked, Reply};
 use crate::demo::standin::fault::Fault;
 use crate::demo::standin::oauth2;
 use crate::demo::standin::vendor::Vendor;
-use crate::time::Timestamp;
 
 const LARGEST_REQUEST: usize = 64 * 1024;
 const ENDLESS_CHUNK: usize = 64 * 1024;
@@ -90,12 +90,6 @@ impl Drop for Presence {
         self.shared.desk().journal.leave(&self.account);
         self.shared.bell.send_replace(());
     }
-}
-
-/// Now, in the whole milliseconds of a [`Timestamp`].
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::EPOCH + since
 }
 
 /// Serves until it is dropped.

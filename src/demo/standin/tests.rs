@@ -1,6 +1,7 @@
 //! The stand-ins as a client on the wire meets them: the guides' requests byte for byte, deviations
 //! from them, and every fault.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "speaks to a stand-in")]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -434,7 +435,7 @@ fn accounts_and_contexts_are_counted_apart() {
     assert_eq!(journal.tally(client("corporate")).issued, 2);
     assert_eq!(journal.tally(client("private")).issued, 1);
     assert_eq!(journal.tally(Vendor::OpenPayments).issued, 3);
-    assert_eq!(journal.active(client("corporate"), server::now()), 2);
+    assert_eq!(journal.active(client("corporate"), now()), 2);
     assert_eq!(journal.accounts().count(), 2);
     let scopes: Vec<_> = journal.issues(client("private")).map(|(_, issue)| issue.scope.clone()).collect();
     assert_eq!(scopes, [Some("accountinformation private".to_owned())]);
@@ -610,7 +611,7 @@ fn a_clock_ahead_shows_in_date_and_in_absolute_fields() {
     let shown = httpdate::parse_http_date(date).unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(got.json()["not_before"], shown.to_string());
     assert_eq!(got.json()["expires_on"], (shown + 60).to_string());
-    assert!(shown + 3000 < u64::try_from(server::now().as_secs()).unwrap());
+    assert!(shown + 3000 < u64::try_from(now().as_secs()).unwrap());
     assert!(standin.is_active(&access_token(Vendor::Vipps, &got.json())));
 }
 
