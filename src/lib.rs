@@ -7,6 +7,7 @@ pub mod config;
 pub mod config_files;
 pub mod credentials;
 pub mod daemon;
+pub mod demo;
 pub mod disk;
 pub mod document;
 pub mod failure;

@@ -1,0 +1,3 @@
+//! Everything at once with no set-up: what `tokend demo` shows.
+
+pub mod standin;
