@@ -10,6 +10,7 @@ use crate::cli::get::Format;
 use crate::fatal::{Fatal, SOFTWARE, USAGE};
 use crate::loading::DEFAULT_CONFIG;
 
+mod asking;
 mod check;
 mod fetch;
 mod get;
@@ -146,7 +147,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<u8, Fatal> {
     match command {
-        Command::Run { config, once } => run::run(config.config, once),
+        Command::Run { config, once } => run::run(&config.config, once),
         Command::Check { config } => check::check(&config.config),
         Command::Plan { config, span, json } => plan::plan(&config.config, span, json),
         Command::Status { socket, json } => status::status(&socket.path(), json),

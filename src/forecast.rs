@@ -84,7 +84,11 @@ pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
         slots: courses.iter().map(|(slot, moments)| slot_forecast(slot, moments, from + span)).collect(),
         psu_contexts: groups(exclusive.clone(), context_of),
         endpoints: groups(courses.iter(), |slot| slot.endpoint().as_str().to_owned()),
-        notes: exclusive.map(|(slot, _)| only_issuer(slot)).collect::<std::collections::BTreeSet<_>>().into_iter().collect(),
+        notes: exclusive
+            .map(|(slot, _)| only_issuer(slot))
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -127,7 +131,10 @@ fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotFo
         refreshes: moments.iter().filter(|at| **at < until).map(ToString::to_string).collect(),
         issues_per_hour: most_within(moments, HOUR),
         issues_per_day: most_within(moments, DAY),
-        budget: slot.policy.budget.map(|budget| format!("{} in {}", budget.issues, crate::time::for_people(budget.per))),
+        budget: slot
+            .policy
+            .budget
+            .map(|budget| format!("{} in {}", budget.issues, crate::time::for_people(budget.per))),
     }
 }
 

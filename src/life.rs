@@ -16,12 +16,12 @@ use crate::config::Config;
 use crate::credentials;
 use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
+use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::keeper::Keeper;
 use crate::loading::load;
 use crate::places::Places;
 use crate::provider::Providers;
-use crate::secret::Secret;
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
@@ -47,7 +47,6 @@ pub struct Launch {
 }
 
 /// How others reach the daemon.
-#[derive(Debug)]
 pub struct Ears {
     /// Where to ask the loop.
     pub inbox: Inbox,
@@ -101,7 +100,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
         store: opened.store,
-        providers: Providers::new(),
+        providers: Providers::new(Http::new()),
         shelf,
         askers: ears.askers,
         events: ears.events,
@@ -117,11 +116,16 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     Ok(status)
 }
 
-async fn open_state(config: &Config, places: &Places) -> Result<Opened, Fatal> {
+/// Opens the state that `config` and `places` name.
+///
+/// Errors: why it cannot be opened, with the exit code.
+pub async fn open_state(config: &Config, places: &Places) -> Result<Opened, Fatal> {
     let key = match &config.daemon.state_key {
-        Some(source) => Some(credentials::read(source).await.map_err(|why| {
-            Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}"))
-        })?),
+        Some(source) => Some(
+            credentials::read(source)
+                .await
+                .map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
+        ),
         None => None,
     };
     Store::open(&places.state_dir, key.as_ref(), clock::now()).map_err(|error| {

@@ -19,8 +19,6 @@ pub fn load(path: &Path) -> Result<Config, Fatal> {
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    Config::parse(&sources, &environment).map_err(|problems| Fatal {
-        code: CONFIG,
-        lines: problems.iter().map(ToString::to_string).collect(),
-    })
+    Config::parse(&sources, &environment)
+        .map_err(|problems| Fatal { code: CONFIG, lines: problems.iter().map(ToString::to_string).collect() })
 }

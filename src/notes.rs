@@ -29,7 +29,8 @@ pub fn notes(config: &Config) -> Vec<String> {
 fn provider_notes(provider: &Provider) -> Vec<String> {
     let named = |parameter: &str, missing: String| format!("provider {}: {parameter}: {missing}", provider.name);
     let secrets = provider.secrets.iter().flat_map(|(parameter, sources)| sources.iter().map(move |s| (parameter, s)));
-    let secrets = secrets.filter_map(|(parameter, source)| missing_secret(source).map(|missing| named(parameter, missing)));
+    let secrets =
+        secrets.filter_map(|(parameter, source)| missing_secret(source).map(|missing| named(parameter, missing)));
     let tls = [&provider.tls.ca_file, &provider.tls.cert_file, &provider.tls.key_file];
     let tls = tls.into_iter().flatten().filter(|path| !path.exists());
     secrets.chain(tls.map(|path| named("tls", format!("{} does not exist", path.display())))).collect()
@@ -38,7 +39,9 @@ fn provider_notes(provider: &Provider) -> Vec<String> {
 fn missing_secret(source: &SecretSource) -> Option<String> {
     match source {
         SecretSource::File(path) if !path.exists() => Some(format!("the file {} does not exist", path.display())),
-        SecretSource::Env(name) if std::env::var_os(name).is_none() => Some(format!("the variable {name} is not set here")),
+        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
+            Some(format!("the variable {name} is not set here"))
+        }
         SecretSource::Credential(name) if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() => {
             Some(format!("the credential {name} comes from systemd: give the unit LoadCredential={name}:/path"))
         }

@@ -66,7 +66,7 @@ fn default_state_dir() -> Option<PathBuf> {
 }
 
 fn runtime_dir() -> Option<PathBuf> {
-    directory("RUNTIME_DIRECTORY").or_else(|| directory("XDG_RUNTIME_DIR").map(|dir| dir.join("tokend"))).or_else(|| {
-        rustix::process::geteuid().is_root().then(|| PathBuf::from(SYSTEM_RUNTIME_DIR))
-    })
+    directory("RUNTIME_DIRECTORY")
+        .or_else(|| directory("XDG_RUNTIME_DIR").map(|dir| dir.join("tokend")))
+        .or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from(SYSTEM_RUNTIME_DIR)))
 }

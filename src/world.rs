@@ -35,7 +35,6 @@ const LONGEST_NAP: Duration = Duration::from_secs(30);
 const BATCH: usize = 256;
 
 /// The real world.
-#[derive(Debug)]
 pub struct RealWorld {
     store: Store,
     providers: Arc<Providers>,
@@ -49,7 +48,6 @@ pub struct RealWorld {
 }
 
 /// What the real world is made of.
-#[derive(Debug)]
 pub struct Parts {
     /// Where rows go.
     pub store: Store,

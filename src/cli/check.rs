@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::display::print;
 use crate::cli::run::protect;
 use crate::config::Config;
+use crate::display::print;
 use crate::fatal::Fatal;
 use crate::loading::load;
 use crate::notes::notes;
@@ -43,8 +43,14 @@ fn warnings(config: &Config) -> Vec<String> {
 fn uninvited_scopes(slot: &Slot) -> Vec<String> {
     let more = |token: &crate::settings::TokenSettings| {
         let listed: BTreeSet<&String> = token.scopes.iter().collect();
-        let others: Vec<&str> = slot.scopes.iter().filter(|scope| !listed.contains(scope)).map(String::as_str).collect();
-        let line = format!("{}: readers of {} also get {}, which shares its access token", slot.id, token.name, others.join(" "));
+        let others: Vec<&str> =
+            slot.scopes.iter().filter(|scope| !listed.contains(scope)).map(String::as_str).collect();
+        let line = format!(
+            "{}: readers of {} also get {}, which shares its access token",
+            slot.id,
+            token.name,
+            others.join(" ")
+        );
         (!others.is_empty()).then_some(line)
     };
     slot.tokens.iter().filter_map(more).collect()

@@ -1,13 +1,14 @@
 //! `tokend get`: prints a token that the daemon holds.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::asking::ask_json;
+use crate::cli::asking::ask;
 use crate::display::print;
 use crate::document::Document;
-use crate::fatal::{Fatal, SOFTWARE};
+use crate::fatal::Fatal;
 use crate::settings::FileFormat;
 
 /// How to print a token: as a file would hold it.
@@ -24,17 +25,15 @@ pub(crate) enum Format {
 }
 
 pub(crate) fn get(socket: &Path, name: &str, format: Format) -> Result<u8, Fatal> {
-    let text = ask_json(socket, &format!("/v1/tokens/{name}"))?;
-    let document: Document = serde_json::from_slice(&text)
-        .map_err(|_| Fatal::new(SOFTWARE, "the daemon's answer is not what this version knows: restart the daemon"))?;
+    let document: Document = ask(socket, &format!("/v1/tokens/{name}"))?;
     let format = match format {
         Format::Raw => FileFormat::Raw,
         Format::Header => FileFormat::Header,
         Format::Json => FileFormat::Json,
         Format::Env => FileFormat::Env,
     };
-    let mut content = String::from_utf8_lossy(&document.render(format, document.scheme())).into_owned();
-    if !content.ends_with('\n') {
+    let mut content = String::from_utf8_lossy(&document.render(format, "Bearer")).into_owned();
+    if !content.ends_with('\n') && std::io::stdout().is_terminal() {
         content.push('\n');
     }
     print(&content)?;

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::display::{lines_of, print, print_json, table};
 use crate::cli::run::protect;
 use crate::clock;
+use crate::display::{lines_of, print, print_json, table};
 use crate::fatal::Fatal;
 use crate::forecast::{Forecast, GroupForecast, SlotForecast, forecast};
 use crate::loading::load;
-use crate::time::{Timestamp, for_people};
+use crate::time::for_people;
 
 /// How many moments a row shows.
 const SHOWN: usize = 3;
@@ -28,7 +28,8 @@ pub(crate) fn plan(config_path: &Path, span: Duration, json: bool) -> Result<u8,
 
 fn for_a_person(forecast: &Forecast) -> Vec<String> {
     let mut lines = vec![format!("From {} to {}, starting with nothing held:", forecast.from, forecast.until)];
-    let mut slots = table(&["SLOT", "TOKENS", "SCOPE", "LIFETIME", "LEAD", "REFRESHES", "PER HOUR", "PER DAY", "BUDGET"]);
+    let mut slots =
+        table(&["SLOT", "TOKENS", "SCOPE", "LIFETIME", "LEAD", "REFRESHES", "PER HOUR", "PER DAY", "BUDGET"]);
     for slot in &forecast.slots {
         slots.add_row(slot_row(slot));
     }
@@ -79,6 +80,8 @@ fn group_lines(title: &str, groups: &[GroupForecast]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::time::Timestamp;
+
     use super::*;
 
     #[test]

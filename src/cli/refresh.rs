@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::cli::asking::order;
 use crate::display::print;
-use crate::fatal::{Fatal, SOFTWARE};
+use crate::fatal::Fatal;
 
 /// What the daemon says of the token it now holds.
 #[derive(Deserialize)]
@@ -17,9 +17,7 @@ struct Held {
 }
 
 pub(crate) fn refresh(socket: &Path, name: &str) -> Result<u8, Fatal> {
-    let text = order(socket, &format!("/v1/tokens/{name}/refresh"))?;
-    let held: Held = serde_json::from_slice(&text)
-        .map_err(|_| Fatal::new(SOFTWARE, "the daemon's answer is not what this version knows: restart the daemon"))?;
+    let held: Held = order(socket, &format!("/v1/tokens/{name}/refresh"))?;
     let expires_at = held.expires_at.unwrap_or_else(|| "unknown".into());
     print(&format!("{}: generation {}, expires at {expires_at}\n", held.name, held.generation))?;
     Ok(0)

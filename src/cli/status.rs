@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
-use crate::cli::asking::ask_json;
+use crate::cli::asking::ask;
 use crate::display::standing::lines;
-use crate::display::{is_coloured, print};
-use crate::fatal::{Fatal, SOFTWARE, TRY_AGAIN};
+use crate::display::{is_coloured, print, print_json};
+use crate::fatal::{Fatal, TRY_AGAIN};
 use crate::status::{SlotStatus, Status, TokenState, TokenStatus};
 
 pub(crate) fn status(socket: &Path, json: bool) -> Result<u8, Fatal> {
-    let text = ask_json(socket, "/v1/status")?;
-    let status: Status = serde_json::from_slice(&text)
-        .map_err(|_| Fatal::new(SOFTWARE, "the daemon's status is not what this version knows: restart the daemon"))?;
+    let status: Status = ask(socket, "/v1/status")?;
     if json {
-        crate::display::print_json(&status)?;
+        print_json(&status)?;
     } else {
         print(&format!("{}\n", lines(&status, is_coloured()).join("\n")))?;
     }

@@ -120,7 +120,10 @@ fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
     if let (StandingState::WaitingForBudget, Some(budget)) = (slot.standing, slot.budget) {
         let per = for_people(Duration::from_secs(budget.per_seconds));
         let next = slot.next_refresh.as_deref().map_or("-".into(), time_of_day);
-        let line = format!("{}: waits for its budget ({} of {} issued in {per}); next at {next}", slot.slot, budget.issued, budget.issues);
+        let line = format!(
+            "{}: waits for its budget ({} of {} issued in {per}); next at {next}",
+            slot.slot, budget.issued, budget.issues
+        );
         matters.push((Tone::Bad, line));
     }
     matters.extend(slot.warning.iter().map(|warning| (Tone::Doubtful, format!("{}: {warning}", slot.slot))));

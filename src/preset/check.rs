@@ -169,5 +169,6 @@ fn context(
         scopes: text.scopes,
         requires: text.requires,
         scopes_required: text.scopes_required,
+        rule: text.rule,
     }
 }

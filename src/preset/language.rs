@@ -56,6 +56,8 @@ pub(crate) struct ContextText {
     pub(crate) scopes: Vec<String>,
     pub(crate) requires: BTreeMap<String, String>,
     pub(crate) scopes_required: bool,
+    /// What the vendor asks of those who ask for tokens, in one sentence.
+    pub(crate) rule: Option<String>,
 }
 
 /// `true`, `false`, or the flag parameter that decides.

@@ -151,7 +151,8 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
                 return;
             }
             let next = for_people(now.until(retry.not_before));
-            let held = held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
+            let held =
+                held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
             let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
             let (reason, class) = (retry.failure.to_string(), retry.failure.class());
             match class {
@@ -201,7 +202,13 @@ fn tell_status(keeper: &Keeper, now: Timestamp) {
     info!(ready = status.ready, tokens = status.counts.tokens, valid = status.counts.valid, "status");
     for slot in &status.slots {
         let error = slot.last_error.as_ref().map(|error| error.reason.as_str());
-        info!(slot = slot.slot, generation = slot.generation.0, expires_at = slot.expires_at,
-            next_refresh = slot.next_refresh, last_error = error, "status");
+        info!(
+            slot = slot.slot,
+            generation = slot.generation.0,
+            expires_at = slot.expires_at,
+            next_refresh = slot.next_refresh,
+            last_error = error,
+            "status"
+        );
     }
 }

@@ -48,6 +48,13 @@ impl Target {
     }
 }
 
+/// One account alone.
+impl From<&Account> for Target {
+    fn from(account: &Account) -> Self {
+        Self::client(account.vendor, &account.client_id).context(&account.context)
+    }
+}
+
 /// All accounts of a vendor.
 impl From<Vendor> for Target {
     fn from(vendor: Vendor) -> Self {
