@@ -16,11 +16,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut seen = 0;
     loop {
         standin.block_until(Duration::from_hours(1), |journal| journal.entries().len() > seen)?;
-        let journal = standin.journal();
-        for entry in &journal.entries()[seen..] {
-            println!("{}", line(entry));
-        }
-        seen = journal.entries().len();
+        let lines: Vec<String> = standin.look(|journal| journal.entries()[seen..].iter().map(line).collect());
+        seen += lines.len();
+        println!("{}", lines.join("\n"));
     }
 }
 

@@ -171,7 +171,12 @@ impl Standin {
     /// A copy of everything that happened so far.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        self.shared.desk().journal.clone()
+        self.look(Journal::clone)
+    }
+
+    /// Looks at everything that happened so far, without a copy; requests wait meanwhile.
+    pub fn look<T>(&self, at: impl FnOnce(&Journal) -> T) -> T {
+        at(&self.shared.desk().journal)
     }
 
     /// Waits until the journal is as wanted; `false` when that has not come `within` the time.
