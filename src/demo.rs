@@ -22,7 +22,6 @@ use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 use crate::inbox::Inbox;
 use crate::life::{Ears, Launch, live};
 use crate::loading::load;
-use crate::settings::LogSettings;
 use crate::signals::{Signals, Wish};
 use crate::telemetry::{Destination, start};
 
@@ -40,11 +39,10 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
     let config_path = scratch.path.join("tokend.toml");
     let config = Arc::new(load(&config_path)?);
     let log = File::create(scratch.path.join("tokend.log")).map_err(|e| cannot("create the log", e))?;
-    let settings = LogSettings { ..config.log.clone() };
-    start(&settings, Destination::File(log)).map_err(|why| Fatal::new(SOFTWARE, why))?;
+    start(&config.log, Destination::File(log)).map_err(|why| Fatal::new(SOFTWARE, why))?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| cannot("start", e))?;
     runtime.block_on(async {
-        let ears = Ears::new();
+        let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
         let launch = Launch { config, config_path, until: Until::Stopped };
         let show = show(&scratch.path, &standin, &inbox);

@@ -13,8 +13,8 @@ use crate::secret::Secret;
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What would happen from one moment to another.
 #[derive(Clone, Debug, Serialize)]

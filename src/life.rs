@@ -31,7 +31,7 @@ use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
 use crate::world::{Parts, RealWorld};
 
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
 const SOCKET_MODE: u32 = 0o666;
 
@@ -58,7 +58,7 @@ pub struct Ears {
 impl Ears {
     /// Hears what comes over the socket and through `inbox`, and nothing else.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn without_signals() -> Self {
         let (inbox, events, askers) = Inbox::new();
         Self { inbox, events, askers, signals: None }
     }
@@ -68,7 +68,7 @@ impl Ears {
     /// Errors: signals cannot be received.
     pub fn with_signals() -> Result<Self, Fatal> {
         let cannot = |error| Fatal::new(CANNOT_CREATE, format!("cannot listen for signals: {error}"));
-        Ok(Self { signals: Some(Signals::listen().map_err(cannot)?), ..Self::new() })
+        Ok(Self { signals: Some(Signals::listen().map_err(cannot)?), ..Self::without_signals() })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fatal::{Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
 use crate::socket_client::{Answer, SocketClient};
 
 /// Longer than any request to a provider takes that an order may have to wait for.
-const ORDER_PATIENCE: Duration = Duration::from_secs(180);
+const ORDER_PATIENCE: Duration = Duration::from_mins(3);
 
 /// The JSON document at `target`.
 pub(crate) fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, Fatal> {

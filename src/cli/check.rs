@@ -14,7 +14,7 @@ use crate::places::Places;
 use crate::slot::Slot;
 
 /// A longer lead on an exclusive slot means that two access tokens live side by side for long.
-const LONG_LEAD: Duration = Duration::from_secs(300);
+const LONG_LEAD: Duration = Duration::from_mins(5);
 
 pub(crate) fn check(config_path: &Path) -> Result<u8, Fatal> {
     protect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::demo::standin::Journal;
 use crate::display::is_coloured;
 use crate::display::standing::lines;
-use crate::status::{Status, TokenState};
+use crate::status::{SlotStatus, Status, TokenState, TokenStatus};
 use crate::time::for_people;
 
 /// Shows how things stand.
@@ -58,31 +58,31 @@ impl Screen {
         lines.push(format!("running for {}; {issued} access tokens issued so far", for_people(running)));
         let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
         self.drawn = lines.len();
-        let body: String = lines.iter().map(|line| format!("\x1b[2K{line}\n")).collect();
-        format!("{up}{body}\x1b[0J")
+        format!("{up}\x1b[2K{}\n\x1b[0J", lines.join("\n\x1b[2K"))
     }
 
     fn tell_changes(&mut self, status: &Status, running: Duration) -> String {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for slot in &status.slots {
             for token in &slot.tokens {
-                let now = (slot.generation.0, token.state);
-                if now.0 == 0 || self.seen.insert(token.name.clone(), now) == Some(now) {
-                    continue;
-                }
-                let files = token.sinks.iter().map(|sink| sink.sink.rsplit('/').next().unwrap_or_default());
-                let files: Vec<&str> = files.collect();
-                text.push_str(&format!(
-                    "{:>8}  {:<20} generation {} of {}, expires at {}, in tokens/{}\n",
-                    for_people(running),
-                    token.name,
-                    slot.generation,
-                    slot.slot,
-                    slot.expires_at.as_deref().unwrap_or("-"),
-                    files.join(" tokens/"),
-                ));
+                let held = (slot.generation.0, token.state);
+                let news = held.0 > 0 && self.seen.insert(token.name.clone(), held) != Some(held);
+                lines.extend(news.then(|| line_about(slot, token, running)));
             }
         }
-        text
+        lines.concat()
     }
+}
+
+fn line_about(slot: &SlotStatus, token: &TokenStatus, running: Duration) -> String {
+    let files: Vec<&str> = token.sinks.iter().filter_map(|sink| sink.sink.rsplit('/').next()).collect();
+    format!(
+        "{:>8}  {:<20} generation {} of {}, expires at {}, in tokens/{}\n",
+        for_people(running),
+        token.name,
+        slot.generation,
+        slot.slot,
+        slot.expires_at.as_deref().unwrap_or("-"),
+        files.join(" tokens/"),
+    )
 }

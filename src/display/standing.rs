@@ -12,10 +12,10 @@ use crate::time::{Timestamp, for_people};
 pub fn lines(status: &Status, coloured: bool) -> Vec<String> {
     let mut lines = vec![headline(status, coloured), String::new()];
     lines.extend(rows(status, coloured));
-    let matters = matters(status);
-    if !matters.is_empty() {
+    let troubles = matters(status);
+    if !troubles.is_empty() {
         lines.push(String::new());
-        lines.extend(matters.into_iter().map(|(tone, line)| format!("{} {line}", toned("!", tone, coloured))));
+        lines.extend(troubles.into_iter().map(|(tone, line)| format!("{} {line}", toned("!", tone, coloured))));
     }
     lines
 }
@@ -36,15 +36,15 @@ fn headline(status: &Status, coloured: bool) -> String {
 
 fn rows(status: &Status, coloured: bool) -> Vec<String> {
     let now = Timestamp::parse_rfc3339(&status.now).unwrap_or(Timestamp::EPOCH);
-    let mut rows = table(&["TOKEN", "STATE", "EXPIRES IN", "NEXT REFRESH", "GENERATION", "FILES", "SLOT"]);
+    let mut shown = table(&["TOKEN", "STATE", "EXPIRES IN", "NEXT REFRESH", "GENERATION", "FILES", "SLOT"]);
     let mut states = Vec::new();
     for slot in &status.slots {
         for token in &slot.tokens {
-            rows.add_row(row(slot, token, now));
+            shown.add_row(row(slot, token, now));
             states.push(state(slot, token));
         }
     }
-    let mut lines = lines_of(&rows);
+    let mut lines = lines_of(&shown);
     for (line, (word, tone)) in lines.iter_mut().skip(1).zip(states) {
         *line = line.replacen(&format!(" {word} "), &format!(" {} ", toned(word, tone, coloured)), 1);
     }
