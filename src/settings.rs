@@ -96,6 +96,8 @@ pub struct Provider {
     pub budget: Option<Budget>,
     /// Whether its access tokens are kept over restarts.
     pub persist: Persist,
+    /// The lifetime of access tokens whose answer names none.
+    pub ttl: Option<Duration>,
 }
 
 impl Provider {
@@ -112,17 +114,18 @@ impl Provider {
     }
 }
 
-/// Where a provider is asked, in normal form (case of host, default port, trailing slash).
+/// Where a provider is asked: the URL as it is used. What makes two of them one account is their
+/// normal form, which is part of a slot's identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
-    /// The token URL itself.
+    /// The token URL itself: scheme and host in lower case, no default port, the path as given.
     TokenUrl(String),
-    /// An issuer whose metadata (RFC 8414) names the token URL.
+    /// An issuer whose metadata (RFC 8414) names the token URL, as given.
     Issuer(String),
 }
 
 impl Endpoint {
-    /// The URL in normal form, of whichever kind.
+    /// The URL, of whichever kind.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
