@@ -210,7 +210,7 @@ mod tests {
             (&b"\n"[..], "it is empty, and an empty secret is not a secret"),
             (b"hunter\n2\n", "it holds a control character (a newline inside, or binary data)"),
             (b"hunter\xff2", "it is not UTF-8 text"),
-            (&[b'x'; LONGEST + 1], "it is longer than 64 KiB"),
+            (&vec![b'x'; LONGEST + 1], "it is longer than 64 KiB"),
         ] {
             write(&path, content).unwrap();
             set_permissions(&path, Permissions::from_mode(0o600)).unwrap();

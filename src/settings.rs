@@ -78,7 +78,7 @@ pub struct Provider {
     pub name: Name,
     /// What kind of provider it is.
     pub preset: Arc<Preset>,
-    /// The preset's parameters that are not secret, defaults filled in.
+    /// The preset's parameters that are not secret, defaults filled in; and `ttl`, if it is given.
     pub parameters: BTreeMap<String, serde_json::Value>,
     /// The preset's secret parameters and where each comes from; the first that works is used.
     pub secrets: BTreeMap<String, Vec<SecretSource>>,
@@ -96,8 +96,6 @@ pub struct Provider {
     pub budget: Option<Budget>,
     /// Whether its access tokens are kept over restarts.
     pub persist: Persist,
-    /// The lifetime of access tokens whose answer names none.
-    pub ttl: Option<Duration>,
 }
 
 impl Provider {

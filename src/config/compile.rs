@@ -124,7 +124,7 @@ fn slot(id: SlotId, account: &Account, tokens: Vec<Draft<'_>>, problems: &mut Pr
             max_lead: rules.max_lead,
             budget: provider.budget.or(rules.budget),
             persist: provider.persist,
-            expected_lifetime: rules.expected_lifetime.or(provider.ttl).or(rules.ttl).unwrap_or(LIFETIME),
+            expected_lifetime: rules.expected_lifetime.or(rules.ttl).unwrap_or(LIFETIME),
         },
         provider: Arc::clone(provider),
     }

@@ -115,7 +115,7 @@ impl<'a> Node<'a> {
     }
 }
 
-impl<'a> Entry<'a> {
+impl Entry<'_> {
     /// Adds what `other`, of another file, says of the same `key`. Only tables can be added to.
     pub fn merge(&mut self, key: &str, other: Self, problems: &mut Problems<'_>) {
         let (first, second) = (self.at, other.at);

@@ -50,9 +50,10 @@ fn missing(preset: &Preset, key: &str, parameter: &Parameter) -> String {
         "" => String::new(),
         description => format!(" ({description})"),
     };
-    let example = match parameter.secret {
-        true => format!("; write {key} = {{ file = \"/path\" }} or {{ credential = \"name\" }}"),
-        false => String::new(),
+    let example = if parameter.secret {
+        format!("; write {key} = {{ file = \"/path\" }} or {{ credential = \"name\" }}")
+    } else {
+        String::new()
     };
     format!("preset {:?} needs {key}{about}{example}", preset.name)
 }

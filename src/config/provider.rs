@@ -53,7 +53,7 @@ struct Common {
     budget: Option<Budget>,
     proxy: Proxy,
     persist: Persist,
-    ttl: Option<Duration>,
+    ttl: Option<(String, Duration)>,
 }
 
 /// Reads the table called `name`.
@@ -125,7 +125,7 @@ fn common(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Common {
         budget: section.node("budget").and_then(|node| budget(node, problems)),
         proxy: section.read("proxy", problems, proxy).unwrap_or_default(),
         persist: section.read("persist", problems, persist).unwrap_or_default(),
-        ttl: section.read("ttl", problems, positive),
+        ttl: section.read("ttl", problems, |node| Ok((text(node)?.into(), positive(node)?))),
     }
 }
 
@@ -154,12 +154,16 @@ fn proxy(node: &Node<'_>) -> Result<Proxy, String> {
 }
 
 /// The account of a table in which nothing is wrong, but perhaps its URL.
-fn account(name: Name, preset: Arc<Preset>, common: Common, values: Values) -> Result<Account, String> {
+fn account(name: Name, preset: Arc<Preset>, common: Common, mut values: Values) -> Result<Account, String> {
     let (endpoint, url) = match common.token_url {
         Some(address) => (Endpoint::TokenUrl(address.sent), address.normal),
         None => built_endpoint(&preset, &values.plain)?,
     };
-    let rules = preset.refresh_rules(&values.plain)?;
+    let mut rules = preset.refresh_rules(&values.plain)?;
+    if let Some((text, ttl)) = common.ttl {
+        rules.ttl = Some(ttl);
+        values.plain.insert("ttl".into(), text.into());
+    }
     let exclusive = preset.is_exclusive(&values.plain);
     let provider = Provider {
         name,
@@ -173,7 +177,6 @@ fn account(name: Name, preset: Arc<Preset>, common: Common, values: Values) -> R
         rate: common.rate,
         budget: common.budget,
         persist: common.persist,
-        ttl: common.ttl,
     };
     Ok(Account { provider: Arc::new(provider), url, exclusive, rules })
 }

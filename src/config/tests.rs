@@ -1,3 +1,6 @@
+//! The configuration as a whole: what is said of wrong ones, and what right ones come to.
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 
 use super::*;

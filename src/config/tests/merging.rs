@@ -11,7 +11,7 @@ fn what_is_not_said_has_a_default() {
     let config = parse(GOOD).unwrap();
     assert_eq!(config.daemon.socket, SocketSetting::Default);
     assert_eq!(config.daemon.socket_mode, Some(0o666));
-    assert_eq!(config.daemon.ready_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(config.daemon.ready_timeout, Some(Duration::from_mins(1)));
     assert_eq!(config.daemon.persist, Persist::Encrypted);
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Default));
     let provider = config.providers.values().next().unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::Persist::{Encrypted, Off};
 use crate::settings::{Budget, Endpoint};
 
 /// Identities of all slots by id.
@@ -105,7 +106,7 @@ fn elsewhere_each_token_has_a_slot_of_its_own() {
     assert_eq!(config.slots[1].scopes, ["z", "a"]);
     assert_eq!(config.slots[0].provider.secret_choices(), 2);
     assert_eq!(config.slots[0].endpoint(), &Endpoint::Issuer("https://as.example".into()));
-    assert_eq!(config.slots[2].provider.ttl, Some(Duration::from_mins(10)));
+    assert_eq!(config.slots[2].provider.parameters["ttl"], "10m");
     assert_eq!(config.slots[2].policy.expected_lifetime, Duration::from_mins(10));
 }
 
@@ -127,7 +128,6 @@ fn tokens_are_kept_in_memory_only_where_that_issues_nothing_more() {
     let text = text + SHARED.split_once('\n').unwrap().1.split_once('\n').unwrap().1;
     let config = parse(&text).unwrap();
     let persist: Vec<_> = config.slots.iter().map(|slot| (slot.id.as_str(), slot.policy.persist)).collect();
-    use crate::settings::Persist::{Encrypted, Off};
     assert_eq!(
         persist,
         [("op/corporate", Encrypted), ("op/private", Encrypted), ("x/a", Off), ("x/b", Off), ("y/c", Off)]
@@ -173,6 +173,8 @@ fn ten_thousand_tokens_in_a_hundred_files_are_read() {
 #[test]
 fn ten_thousand_problems_are_told() {
     let mut sources = many();
-    sources.iter_mut().for_each(|source| source.text = source.text.replace("lead =", "led ="));
+    for source in &mut sources {
+        source.text = source.text.replace("lead =", "led =");
+    }
     assert_eq!(parse_all(&sources, &[]).unwrap_err().len(), 10_000);
 }
