@@ -71,10 +71,14 @@ pub fn read(name: &str, section: Section<'_, '_>, presets: &Presets<'_, '_>, pro
         }
         values
     });
-    let account = match (named, &preset, values) {
-        (Some(name), Some(preset), Some(values)) if problems.count() == before => {
-            account(name, Arc::clone(preset), common, values)
-                .map_err(|text| endpoint_problem(preset, section, &text, problems))
+    let endpoint = preset
+        .as_ref()
+        .zip(values.as_ref())
+        .and_then(|(preset, values)| endpoint(preset, section, values, common.token_url.clone(), problems));
+    let account = match (named, &preset, values, endpoint) {
+        (Some(name), Some(preset), Some(values), Some(endpoint)) if problems.count() == before => {
+            account(Particular { name, preset: Arc::clone(preset), endpoint, values }, common)
+                .map_err(|text| problems.add(section.at, format!("preset {:?}: {text}", preset.name)))
                 .ok()
         }
         _ => None,
@@ -87,15 +91,6 @@ fn exclusive_needs_state(name: &str) -> String {
         "\"off\" would ask for a new access token at every restart, and the accounts of [providers.{name}] are \
          exclusive; give it persist = \"encrypted\""
     )
-}
-
-/// The place to look at is the parameter that only builds the URL.
-fn endpoint_problem(preset: &Preset, section: Section<'_, '_>, text: &str, problems: &mut Problems<'_>) {
-    let builds_url = |key: &str| preset.parameters.get(key).is_some_and(|known| known.only_builds_url);
-    match section.table.iter().find(|(key, _)| builds_url(key)) {
-        Some((key, entry)) => problems.add_value(entry.node.at, key, text),
-        None => problems.add_missing(section.at, format!("preset {:?}: {text}", preset.name)),
-    }
 }
 
 fn preset(section: Section<'_, '_>, presets: &Presets<'_, '_>, problems: &mut Problems<'_>) -> Option<Arc<Preset>> {
@@ -153,12 +148,56 @@ fn proxy(node: &Node<'_>) -> Result<Proxy, String> {
     }
 }
 
-/// The account of a table in which nothing is wrong, but perhaps its URL.
-fn account(name: Name, preset: Arc<Preset>, common: Common, mut values: Values) -> Result<Account, String> {
-    let (endpoint, url) = match common.token_url {
-        Some(address) => (Endpoint::TokenUrl(address.sent), address.normal),
-        None => built_endpoint(&preset, &values.plain)?,
+/// Where to ask, and its URL in normal form. Silent where a parameter that builds the URL is wrong: that was told.
+fn endpoint(
+    preset: &Preset,
+    section: Section<'_, '_>,
+    values: &Values,
+    token_url: Option<Address>,
+    problems: &mut Problems<'_>,
+) -> Option<(Endpoint, String)> {
+    if let Some(address) = token_url {
+        return Some((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    let builds_url = |key: &str| preset.parameters.get(key).is_some_and(|known| known.only_builds_url);
+    let is_told = |key: &String| {
+        let is_due = section.node(key).is_some() || preset.is_required(key, &values.plain);
+        builds_url(key) && is_due && !values.plain.contains_key(key)
     };
+    if section.node("token_url").is_some() || preset.parameters.keys().any(is_told) {
+        return None;
+    }
+    let built = built_endpoint(preset, &values.plain);
+    built
+        .map_err(|text| match section.table.iter().find(|(key, _)| builds_url(key)) {
+            Some((key, entry)) => problems.add_value(entry.node.at, key, &text),
+            None => problems.add_missing(section.at, format!("preset {:?}: {text}", preset.name)),
+        })
+        .ok()
+}
+
+/// Where the parameters say to ask.
+fn built_endpoint(preset: &Preset, parameters: &Parameters) -> Result<(Endpoint, String), String> {
+    if let Some(url) = preset.token_url(parameters)? {
+        let address = address::read(&url)?;
+        return Ok((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    let issuer = preset.issuer(parameters)?.ok_or("token_url is missing (or issuer)")?;
+    let address = address::read(&issuer)?;
+    Ok((Endpoint::Issuer(issuer), address.normal))
+}
+
+/// What is particular to a provider's preset.
+struct Particular {
+    name: Name,
+    preset: Arc<Preset>,
+    endpoint: (Endpoint, String),
+    values: Values,
+}
+
+/// The account of a table in which nothing is wrong.
+fn account(particular: Particular, common: Common) -> Result<Account, String> {
+    let Particular { name, preset, endpoint: (endpoint, url), mut values } = particular;
     let mut rules = preset.refresh_rules(&values.plain)?;
     if let Some((text, ttl)) = common.ttl {
         rules.ttl = Some(ttl);
@@ -179,15 +218,4 @@ fn account(name: Name, preset: Arc<Preset>, common: Common, mut values: Values) 
         persist: common.persist,
     };
     Ok(Account { provider: Arc::new(provider), url, exclusive, rules })
-}
-
-/// Where the parameters say to ask, and that URL in normal form.
-fn built_endpoint(preset: &Preset, parameters: &Parameters) -> Result<(Endpoint, String), String> {
-    if let Some(url) = preset.token_url(parameters)? {
-        let address = address::read(&url)?;
-        return Ok((Endpoint::TokenUrl(address.sent), address.normal));
-    }
-    let issuer = preset.issuer(parameters)?.ok_or("token_url is missing (or issuer)")?;
-    let address = address::read(&issuer)?;
-    Ok((Endpoint::Issuer(issuer), address.normal))
 }

@@ -187,9 +187,15 @@ token_url = "https://as.example/token"
 resource = [1, ""]
 extra = {{ a = 1, b = "c\u0000" }}
 exclusive = "yes"
+[providers.e]
+preset = "oauth2"
+client_id = "e"
+client_secret = {{ env = "E" }}
+issuer = "http://as.example"
+timeout = 1
 "#
         ),
-        r"
+        r#"
 4:12: base_url: it does not match https?://.+
 5:13: client_id: it is longer than 100 characters
 6:17: client_secret: it is longer than 100 characters
@@ -199,7 +205,9 @@ exclusive = "yes"
 13:15: a: expected a string in quotes, found an integer
 13:22: b: it holds a control character
 14:13: exclusive: expected true or false, found a string
-",
+19:10: issuer: http:// is accepted for loopback addresses only; use https://
+20:11: timeout: expected a duration in quotes such as "90s", found an integer
+"#,
     );
 }
 
@@ -210,31 +218,34 @@ fn secrets_are_checked_and_never_quoted() {
 [providers.a]
 preset = "oauth2"
 client_id = "a"
+issuer = "https://as.example"
 client_secret = { file = "a", env = "b" }
 [providers.b]
 preset = "oauth2"
 client_id = "b"
+issuer = "https://as.example"
 client_secret = [{ env = "hunter 2" }, { credential = "hunter/2" }, {}, { command = [] }, { command = ["bin/hunter2"] }, { vault = "hunter#2" }, 7, "", "hun\nter2", { file = "hunter2" }, { fil = "hunter2" }]
 [providers.c]
 preset = "oauth2"
 client_secret = []
 client_id = "c"
+issuer = "https://as.example"
 "#,
         r#"
-5:17: client_secret: both env and file are given; keep one of them
-9:26: env: it is not the name of a variable: letters, digits and _, the first no digit
-9:55: credential: it is not the name of a credential: visible ASCII without / and :
-9:69: client_secret needs one of command, credential, env, file
-9:85: command: it is empty; write ["/path/of/program", "argument"]
-9:103: command: the program's path is not absolute; begin it with /
-9:124: "vault" is not yet in this version; remove it
-9:146: client_secret: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
-9:149: client_secret: it is empty, and an empty secret is not a secret
-9:153: client_secret: it holds a control character (a newline inside, or binary data)
-9:175: file: the path is not absolute; begin it with /
-9:188: client_secret needs one of command, credential, env, file
-9:190: unknown key "fil"; did you mean "file"?
-12:17: client_secret: the list is empty; name at least one secret
+6:17: client_secret: both env and file are given; keep one of them
+11:26: env: it is not the name of a variable: letters, digits and _, the first no digit
+11:55: credential: it is not the name of a credential: visible ASCII without / and :
+11:69: client_secret needs one of command, credential, env, file
+11:85: command: it is empty; write ["/path/of/program", "argument"]
+11:103: command: the program's path is not absolute; begin it with /
+11:124: "vault" is not yet in this version; remove it
+11:146: client_secret: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
+11:149: client_secret: it is empty, and an empty secret is not a secret
+11:153: client_secret: it holds a control character (a newline inside, or binary data)
+11:175: file: the path is not absolute; begin it with /
+11:188: client_secret needs one of command, credential, env, file
+11:190: unknown key "fil"; did you mean "file"?
+14:17: client_secret: the list is empty; name at least one secret
 "#,
     );
 }
