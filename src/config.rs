@@ -161,8 +161,8 @@ fn read_providers<'s>(
 ) -> Providers<'s> {
     let mut defaults = layers::defaults(&provider::DEFAULTS);
     defaults.extend(persist.map(|entry| ("persist".into(), entry)));
-    let named = sections.providers.keys().copied();
-    let names: BTreeSet<&str> = named.chain(variables.providers.keys().map(String::as_str)).collect();
+    let in_files = sections.providers.keys().copied();
+    let names: BTreeSet<&str> = in_files.chain(variables.providers.keys().map(String::as_str)).collect();
     let (no_parts, no_variables) = (Vec::new(), Table::new());
     let mut providers = Providers::new();
     for name in names {

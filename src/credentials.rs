@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::settings::SecretSource;
 
 /// The longest secret, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: usize = 64 * 1024;
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Where commands without a `/` are looked for: the whole environment that they get.
@@ -95,14 +95,19 @@ fn open(path: &Path, if_missing: &str) -> Result<File, String> {
 }
 
 fn read_whole(file: File, name: &str) -> Result<Secret, String> {
-    let mut content = Zeroizing::new(Vec::new());
-    file.take(LONGEST + 1).read_to_end(&mut content).map_err(|error| format!("{name}: {error}"))?;
+    let mut content = room();
+    file.take(LONGEST as u64 + 1).read_to_end(&mut content).map_err(|error| format!("{name}: {error}"))?;
     in_words(&content, name)
+}
+
+/// Room for the longest secret: a buffer that grew would leave copies behind.
+fn room() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(LONGEST + 1024))
 }
 
 /// The secret that `content`, found at `name`, is.
 fn in_words(content: &[u8], name: &str) -> Result<Secret, String> {
-    if content.len() as u64 > LONGEST {
+    if content.len() > LONGEST {
         return Err(format!("{name}: it is longer than 64 KiB"));
     }
     let text = std::str::from_utf8(content).map_err(|_| format!("{name}: it is not UTF-8 text"))?;
@@ -136,12 +141,12 @@ struct Running(Child);
 
 impl Running {
     async fn output(&mut self) -> Result<Zeroizing<Vec<u8>>, String> {
-        let mut content = Zeroizing::new(Vec::new());
+        let mut content = room();
         if let Some(stdout) = self.0.stdout.take() {
-            let reading = stdout.take(LONGEST + 1).read_to_end(&mut content).await;
+            let reading = stdout.take(LONGEST as u64 + 1).read_to_end(&mut content).await;
             reading.map_err(|error| format!("its output cannot be read: {error}"))?;
         }
-        if content.len() as u64 > LONGEST {
+        if content.len() > LONGEST {
             return Ok(content);
         }
         match self.0.wait().await {
@@ -159,6 +164,126 @@ impl Drop for Running {
         if let Some(pid) = pid {
             // It may have ended by itself meanwhile.
             let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn fetch(source: &SecretSource) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(read(source)).map(|secret| secret.expose().into())
+    }
+
+    fn shell(script: &str) -> SecretSource {
+        SecretSource::Command(vec!["sh".into(), "-c".into(), script.into()])
+    }
+
+    #[test]
+    fn a_file_is_read_anew_and_only_while_it_is_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let source = SecretSource::File(path.clone());
+        let told = || fetch(&source).unwrap_err().replace(&directory.path().display().to_string(), "DIR");
+        assert_eq!(told(), "DIR/secret: there is no such file; write the secret into it, or correct the path");
+        for content in ["hunter2", "hunter3\n"] {
+            write(&path, content).unwrap();
+            set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(fetch(&source).unwrap(), content.trim_end());
+        }
+        set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let remedy = "everyone on this host can read it; chmod 0600 it and chown it to the daemon's user";
+        assert_eq!(told(), format!("DIR/secret: {remedy}"));
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_being_quoted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        for (content, said) in [
+            (&b"\n"[..], "it is empty, and an empty secret is not a secret"),
+            (b"hunter\n2\n", "it holds a control character (a newline inside, or binary data)"),
+            (b"hunter\xff2", "it is not UTF-8 text"),
+            (&vec![b'x'; LONGEST + 1], "it is longer than 64 KiB"),
+        ] {
+            write(&path, content).unwrap();
+            set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            let told = fetch(&SecretSource::File(path.clone())).unwrap_err();
+            assert_eq!(told, format!("{}: {said}", path.display()));
+        }
+    }
+
+    #[test]
+    fn a_fifo_or_directory_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        for path in [fifo, directory.path().to_path_buf()] {
+            assert!(fetch(&SecretSource::File(path)).unwrap_err().ends_with("it is not a regular file"));
+        }
+    }
+
+    #[test]
+    fn variables_and_credentials_that_are_absent_are_named() {
+        let told = fetch(&SecretSource::Env("TOKEND_NO_SUCH_VARIABLE".into())).unwrap_err();
+        assert!(told.starts_with("variable TOKEND_NO_SUCH_VARIABLE is not set"), "{told}");
+        let told = fetch(&SecretSource::Credential("op".into())).unwrap_err();
+        assert!(told.contains("add LoadCredential=op:/path to the unit and restart it"), "{told}");
+    }
+
+    #[test]
+    fn a_command_gets_a_clean_environment_and_no_input() {
+        assert_eq!(fetch(&shell("echo hunter2; echo other >&2")).unwrap(), "hunter2");
+        let environment = fetch(&shell("env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | tr -d '\\n'; cat")).unwrap();
+        assert_eq!(environment, format!("PATH={PATH}"));
+    }
+
+    #[test]
+    fn a_command_that_fails_is_named_without_its_arguments() {
+        let told = |source| fetch(&source).unwrap_err();
+        assert_eq!(told(shell("echo hunter2; exit 3")), "command sh: it failed (exit status: 3)");
+        assert_eq!(told(shell("yes | tr -d '\\n'")), "command sh: its output: it is longer than 64 KiB");
+        assert_eq!(told(shell(":")), "command sh: its output: it is empty, and an empty secret is not a secret");
+        let missing = told(SecretSource::Command(vec!["/no/such".into(), "hunter2".into()]));
+        assert!(missing.starts_with("command /no/such: it cannot be started") && !missing.contains("hunter2"));
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let words = ["sleep", "1000"].map(String::from);
+        let told = runtime.block_on(run(&words, Duration::ZERO)).unwrap_err();
+        assert_eq!(told, "command sleep: it did not end within 0 s and was killed");
+    }
+
+    #[test]
+    fn a_command_that_is_given_up_dies_with_all_that_it_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let started = directory.path().join("started");
+        let pid = || std::fs::read_to_string(&started).unwrap_or_default();
+        let source = shell(&format!("sleep 1000 & echo $! > {}; wait", started.display()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let has_started = async {
+                while !pid().ends_with('\n') {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                ended = read(&source) => panic!("it ended: {ended:?}"),
+                () = has_started => {}
+            }
+        });
+        // It may stay a zombie until somebody waits for it, but it sleeps no more.
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", pid().trim())).unwrap_or_default();
+        while state().contains(") S ") {
+            std::thread::yield_now();
         }
     }
 }

@@ -48,6 +48,6 @@ mod tests {
             assert_eq!(judge(&stat, stat.st_gid), own, "{mode:o}");
             assert_eq!(judge(&stat, stat.st_gid + 1), other, "{mode:o}");
         }
-        assert_eq!(of(&File::open(file.path()).unwrap()).unwrap(), Privacy::World);
+        assert_eq!(of(File::open(file.path()).unwrap()).unwrap(), Privacy::World);
     }
 }

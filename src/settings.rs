@@ -80,7 +80,7 @@ pub struct Provider {
     pub name: Name,
     /// What kind of provider it is.
     pub preset: Arc<Preset>,
-    /// The preset's parameters that are not secret, defaults filled in.
+    /// The preset's parameters that are not secret, defaults filled in; and `ttl`, if it is given.
     pub parameters: BTreeMap<String, serde_json::Value>,
     /// The preset's secret parameters and where each comes from; the first that works is used.
     pub secrets: BTreeMap<String, Vec<SecretSource>>,
@@ -114,17 +114,18 @@ impl Provider {
     }
 }
 
-/// Where a provider is asked, in normal form (case of host, default port, trailing slash).
+/// Where a provider is asked: the URL as it is used. What makes two of them one account is their
+/// normal form, which is part of a slot's identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
-    /// The token URL itself.
+    /// The token URL itself: scheme and host in lower case, no default port, the path as given.
     TokenUrl(String),
-    /// An issuer whose metadata (RFC 8414) names the token URL.
+    /// An issuer whose metadata (RFC 8414) names the token URL, as given.
     Issuer(String),
 }
 
 impl Endpoint {
-    /// The URL in normal form, of whichever kind.
+    /// The URL, of whichever kind.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

@@ -69,7 +69,13 @@ fn report(file: usize, text: &str, errors: &[Error], problems: &mut Problems<'_>
             *first = (offset, error);
         }
     }
+    let mut unclosed_list = false;
     for (line, (offset, error)) in first_of_line {
+        // Every line after a list that was not closed lacks its comma.
+        let lacks_comma = error.message().starts_with("missing comma");
+        if std::mem::replace(&mut unclosed_list, lacks_comma) && lacks_comma {
+            continue;
+        }
         let line = text[line..].lines().next().unwrap_or_default();
         problems.add(At::File { file, offset }, in_words(error.message(), line));
     }
@@ -78,12 +84,16 @@ fn report(file: usize, text: &str, errors: &[Error], problems: &mut Problems<'_>
 /// The parser's message in our words. It names what is expected and never quotes the text.
 fn in_words(message: &str, line: &str) -> String {
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    if let Some(mode) = unquoted_mode(line).filter(|_| what.contains("leading zero")) {
-        return format!("a mode is a string of octal digits; write \"{mode}\" in quotes");
+    if what.contains("leading zero") {
+        return match unquoted_mode(line) {
+            Some(mode) => format!("a mode is a string of octal digits; write \"{mode}\" in quotes"),
+            None => "a number cannot begin with 0; if it is a text, write it in quotes".into(),
+        };
     }
     match (what, expected) {
         ("duplicate key", _) => "this key is set already in this file; keep one of them".into(),
-        ("string values must be quoted", _) => "a value is missing or a text is not in quotes".into(),
+        ("string values must be quoted", _) => "a value is missing, or a text is not in quotes".into(),
+        (_, "`nan`" | "`inf`" | "`true`" | "`false`") => "a text is not in quotes, or true or false is misspelt".into(),
         (what, "" | "nothing") => format!("not TOML: {what}"),
         (what, expected) => format!("not TOML: {what}, expected {expected}"),
     }
@@ -145,13 +155,15 @@ impl<'a> Part<'a> {
 pub fn merge<'a>(parts: &[Part<'a>], problems: &mut Problems<'_>) -> Option<(At, Table<'a>)> {
     let (first, rest) = parts.split_first()?;
     let mut whole = first.entry();
+    let name = first.key.get_ref();
     for part in rest {
-        whole.node.merge(whole.at, part.entry(), problems);
+        whole.merge(name, part.entry(), problems);
     }
-    let kind = whole.node.kind();
-    if let Content::Table(table) = whole.node.content {
-        return Some((whole.node.at, table));
+    let node = whole.node;
+    let kind = node.kind();
+    if let Content::Table(table) = node.content {
+        return Some((node.at, table));
     }
-    problems.add_value(whole.node.at, first.key.get_ref(), &format!("expected a table, found {kind}"));
+    problems.add_value(node.at, name, &format!("expected a table, found {kind}"));
     None
 }

@@ -84,15 +84,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Adds what `other`, of another file, says of the same thing. Only tables can be added to.
-    pub fn merge(&mut self, key: At, other: Entry<'a>, problems: &mut Problems<'_>) {
-        if let (Content::Table(table), Content::Table(more)) = (&mut self.content, other.node.content) {
-            return merge_tables(table, more, problems);
-        }
-        let first = problems.places().find(key.min(other.at));
-        problems.add(key.max(other.at), format!("set already at {first}; keep one of them"));
-    }
-
     /// The place of what `path` leads to, or of the last step of it that exists.
     pub fn place_of(&self, path: &[String]) -> At {
         let Some((step, rest)) = path.split_first() else { return self.at };
@@ -124,10 +115,22 @@ impl<'a> Node<'a> {
     }
 }
 
+impl Entry<'_> {
+    /// Adds what `other`, of another file, says of the same `key`. Only tables can be added to.
+    pub fn merge(&mut self, key: &str, other: Self, problems: &mut Problems<'_>) {
+        let (first, second) = (self.at, other.at);
+        if let (Content::Table(table), Content::Table(more)) = (&mut self.node.content, other.node.content) {
+            return merge_tables(table, more, problems);
+        }
+        let first = problems.places().find(first);
+        problems.add_value(second, key, &format!("set already at {first}; keep one of them"));
+    }
+}
+
 fn merge_tables<'a>(table: &mut Table<'a>, more: Table<'a>, problems: &mut Problems<'_>) {
     for (key, entry) in more {
         if let Some(existing) = table.get_mut(&key) {
-            existing.node.merge(existing.at, entry, problems);
+            existing.merge(&key, entry, problems);
         } else {
             table.insert(key, entry);
         }
@@ -151,4 +154,31 @@ fn scalar_to_toml(scalar: &DeValue<'_>) -> Option<toml::Value> {
         DeValue::Datetime(date) => toml::Value::Datetime(*date),
         DeValue::Array(_) | DeValue::Table(_) => return None,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_to_its_key_or_as_far_as_it_exists() {
+        let text = "[request]\nurl = 1\n[[errors]]\nstatus = 401\n[[errors]]\nstatus = 403\n";
+        let document = DeTable::parse(text).unwrap();
+        let node = Node { at: At::START, content: Content::Table(entries(0, document.get_ref())) };
+        let offset = |path: &[&str]| {
+            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+            match node.place_of(&path) {
+                At::File { offset, .. } => offset,
+                At::Variable(_) => usize::MAX,
+            }
+        };
+        assert_eq!(offset(&["request", "url"]), text.find("url").unwrap());
+        assert_eq!(offset(&["request", "method"]), 0);
+        assert_eq!(offset(&["request", "url", "deeper"]), text.find("1\n").unwrap());
+        assert_eq!(offset(&["errors", "1"]), text.rfind("[[").unwrap());
+        assert_eq!(offset(&["errors", "1", "status"]), text.rfind("status").unwrap());
+        assert_eq!(offset(&["errors", "7"]), text.find("[[").unwrap());
+        assert_eq!(offset(&["nothing"]), 0);
+    }
 }

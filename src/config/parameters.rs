@@ -25,32 +25,37 @@ pub struct Values {
 /// the same for every preset.
 pub fn read(preset: &Preset, section: Section<'_, '_>, common: &[&str], problems: &mut Problems<'_>) -> Values {
     let mut values = Values::default();
-    let has_url = section.node("token_url").is_some();
-    for (key, parameter) in preset.parameters.iter().filter(|(key, _)| !common.contains(&key.as_str())) {
-        let Some(node) = section.node(key) else {
-            match &parameter.default {
-                Some(default) => drop(values.plain.insert(key.clone(), default.clone())),
-                None if parameter.required && !(parameter.only_builds_url && has_url) => {
-                    problems.add_missing(section.at, missing(preset, key, parameter));
-                }
-                None => {}
+    let asked = || preset.parameters.iter().filter(|(key, _)| !common.contains(&key.as_str()));
+    for (key, parameter) in asked() {
+        match section.node(key) {
+            Some(node) if parameter.secret => {
+                let sources = list(node, key, &|text| fits(text, parameter), problems);
+                values.secrets.insert(key.clone(), sources);
             }
-            continue;
-        };
-        if parameter.secret {
-            let sources = list(node, key, &|text| fits(text, parameter), problems);
-            values.secrets.insert(key.clone(), sources);
-        } else if let Some(value) = plain(node, key, parameter, problems) {
-            values.plain.insert(key.clone(), value);
+            Some(node) => values.plain.extend(plain(node, key, parameter, problems).map(|value| (key.clone(), value))),
+            None => values.plain.extend(parameter.default.clone().map(|default| (key.clone(), default))),
+        }
+    }
+    let has_url = section.node("token_url").is_some();
+    for (key, parameter) in asked().filter(|(key, _)| section.node(key).is_none() && !values.plain.contains_key(*key)) {
+        if preset.is_required(key, &values.plain) && !(parameter.only_builds_url && has_url) {
+            problems.add_missing(section.at, missing(preset, key, parameter));
         }
     }
     values
 }
 
 fn missing(preset: &Preset, key: &str, parameter: &Parameter) -> String {
-    let example = if parameter.secret { " = { file = \"/path\" }, { credential = \"name\" } or the like" } else { "" };
-    let about = if parameter.description.is_empty() { "" } else { ": " };
-    format!("preset {:?} needs {key}{example}{about}{}", preset.name, parameter.description)
+    let about = match parameter.description.as_str() {
+        "" => String::new(),
+        description => format!(" ({description})"),
+    };
+    let example = if parameter.secret {
+        format!("; write {key} = {{ file = \"/path\" }} or {{ credential = \"name\" }}")
+    } else {
+        String::new()
+    };
+    format!("preset {:?} needs {key}{about}{example}", preset.name)
 }
 
 fn plain(node: &Node<'_>, key: &str, parameter: &Parameter, problems: &mut Problems<'_>) -> Option<Value> {

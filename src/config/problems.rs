@@ -106,13 +106,20 @@ pub fn shown(word: &str) -> String {
     format!("{beginning:?}…")
 }
 
-/// The candidate that was probably meant by `word`.
+/// The candidate that was probably meant by `word`: a few letters away, or the longer or shorter form.
 pub fn near<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let alike = |text: &str| text.to_lowercase().replace('-', "_");
     let word: String = alike(&word.chars().take(80).collect::<String>());
     let tolerance = (word.chars().count() / 3).clamp(1, 3);
+    let distance = |candidate: &'c str| {
+        let candidate = alike(candidate);
+        let (longer, shorter) = if word.len() > candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
+        let is_form = shorter.len() >= 4 && longer.starts_with(shorter.as_str());
+        let distance = strsim::damerau_levenshtein(&word, &candidate);
+        if is_form { distance.min(tolerance) } else { distance }
+    };
     candidates
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &alike(candidate)), candidate))
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= tolerance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -138,6 +145,8 @@ mod tests {
         assert_eq!(meant("psu-context"), Some("psu_context"));
         assert_eq!(meant("PROVIDER"), Some("provider"));
         assert_eq!(meant("sink"), Some("sinks"));
+        assert_eq!(meant("provider_name"), Some("provider"));
+        assert_eq!(meant("prov"), Some("provider"));
         assert_eq!(meant("colour"), None);
         assert_eq!(meant(""), None);
     }

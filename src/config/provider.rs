@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::config::address;
+use crate::config::address::{self, Address};
 use crate::config::daemon::persist;
 use crate::config::node::Node;
 use crate::config::parameters::{self, Values};
@@ -48,13 +46,14 @@ pub struct Account {
 
 /// What every preset takes.
 struct Common {
+    token_url: Option<Address>,
     timeout: Duration,
     tls: TlsFiles,
     rate: Option<Rate>,
     budget: Option<Budget>,
     proxy: Proxy,
     persist: Persist,
-    ttl: Option<String>,
+    ttl: Option<(String, Duration)>,
 }
 
 /// Reads the table called `name`.
@@ -65,16 +64,33 @@ pub fn read(name: &str, section: Section<'_, '_>, presets: &Presets<'_, '_>, pro
     let common = common(section, problems);
     let values = preset.as_ref().map(|preset| {
         check_keys(preset, section, problems);
-        parameters::read(preset, section, &COMMON, problems)
+        let values = parameters::read(preset, section, &COMMON, problems);
+        if common.persist == Persist::Off && preset.is_exclusive(&values.plain) {
+            let at = section.node("persist").map_or(section.at, |node| node.at);
+            problems.add_value(at, "persist", &exclusive_needs_state(name));
+        }
+        values
     });
-    let account = match (named, &preset, values) {
-        (Some(name), Some(preset), Some(values)) if problems.count() == before => {
-            let draft = Blank { name, preset: Arc::clone(preset), common, values };
-            draft.account(section, problems)
+    let endpoint = preset
+        .as_ref()
+        .zip(values.as_ref())
+        .and_then(|(preset, values)| endpoint(preset, section, values, common.token_url.clone(), problems));
+    let account = match (named, &preset, values, endpoint) {
+        (Some(name), Some(preset), Some(values), Some(endpoint)) if problems.count() == before => {
+            account(Particular { name, preset: Arc::clone(preset), endpoint, values }, common)
+                .map_err(|text| problems.add(section.at, format!("preset {:?}: {text}", preset.name)))
+                .ok()
         }
         _ => None,
     };
     Draft { at: section.at, preset, account }
+}
+
+fn exclusive_needs_state(name: &str) -> String {
+    format!(
+        "\"off\" would ask for a new access token at every restart, and the accounts of [providers.{name}] are \
+         exclusive; give it persist = \"encrypted\""
+    )
 }
 
 fn preset(section: Section<'_, '_>, presets: &Presets<'_, '_>, problems: &mut Problems<'_>) -> Option<Arc<Preset>> {
@@ -97,13 +113,14 @@ fn check_keys(preset: &Preset, section: Section<'_, '_>, problems: &mut Problems
 
 fn common(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Common {
     Common {
+        token_url: section.read("token_url", problems, |node| address::read(text(node)?)),
         timeout: section.read("timeout", problems, positive).unwrap_or_default(),
         tls: tls(section, problems),
         rate: section.read("rate", problems, rate),
         budget: section.node("budget").and_then(|node| budget(node, problems)),
         proxy: section.read("proxy", problems, proxy).unwrap_or_default(),
         persist: section.read("persist", problems, persist).unwrap_or_default(),
-        ttl: section.read("ttl", problems, |node| positive(node).map(|_| node.text().unwrap_or_default().into())),
+        ttl: section.read("ttl", problems, |node| Ok((text(node)?.into(), positive(node)?))),
     }
 }
 
@@ -131,77 +148,74 @@ fn proxy(node: &Node<'_>) -> Result<Proxy, String> {
     }
 }
 
-/// A provider without an endpoint.
-struct Blank {
+/// Where to ask, and its URL in normal form. Silent where a parameter that builds the URL is wrong: that was told.
+fn endpoint(
+    preset: &Preset,
+    section: Section<'_, '_>,
+    values: &Values,
+    token_url: Option<Address>,
+    problems: &mut Problems<'_>,
+) -> Option<(Endpoint, String)> {
+    if let Some(address) = token_url {
+        return Some((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    let builds_url = |key: &str| preset.parameters.get(key).is_some_and(|known| known.only_builds_url);
+    let is_told = |key: &String| {
+        let is_due = section.node(key).is_some() || preset.is_required(key, &values.plain);
+        builds_url(key) && is_due && !values.plain.contains_key(key)
+    };
+    if section.node("token_url").is_some() || preset.parameters.keys().any(is_told) {
+        return None;
+    }
+    let built = built_endpoint(preset, &values.plain);
+    built
+        .map_err(|text| match section.table.iter().find(|(key, _)| builds_url(key)) {
+            Some((key, entry)) => problems.add_value(entry.node.at, key, &text),
+            None => problems.add_missing(section.at, format!("preset {:?}: {text}", preset.name)),
+        })
+        .ok()
+}
+
+/// Where the parameters say to ask.
+fn built_endpoint(preset: &Preset, parameters: &Parameters) -> Result<(Endpoint, String), String> {
+    if let Some(url) = preset.token_url(parameters)? {
+        let address = address::read(&url)?;
+        return Ok((Endpoint::TokenUrl(address.sent), address.normal));
+    }
+    let issuer = preset.issuer(parameters)?.ok_or("token_url is missing (or issuer)")?;
+    let address = address::read(&issuer)?;
+    Ok((Endpoint::Issuer(issuer), address.normal))
+}
+
+/// What is particular to a provider's preset.
+struct Particular {
     name: Name,
     preset: Arc<Preset>,
-    common: Common,
+    endpoint: (Endpoint, String),
     values: Values,
 }
 
-impl Blank {
-    fn account(self, section: Section<'_, '_>, problems: &mut Problems<'_>) -> Option<Account> {
-        let Self { name, preset, common, values } = self;
-        let (endpoint, url) = endpoint(section, &preset, &values.plain, problems)?;
-        let rules = preset.refresh_rules(&values.plain).map_err(|text| problems.add(section.at, text)).ok()?;
-        let exclusive = preset.is_exclusive(&values.plain);
-        if exclusive && common.persist == Persist::Off {
-            let at = section.node("persist").map_or(section.at, |node| node.at);
-            problems.add(at, persist_remedy(&name));
-            return None;
-        }
-        let mut parameters = values.plain;
-        parameters.extend(common.ttl.map(|ttl| ("ttl".into(), Value::from(ttl))));
-        let provider = Provider {
-            name,
-            preset,
-            parameters,
-            secrets: values.secrets,
-            endpoint,
-            timeout: common.timeout,
-            tls: common.tls,
-            proxy: common.proxy,
-            rate: common.rate,
-            budget: common.budget,
-            persist: common.persist,
-        };
-        Some(Account { provider: Arc::new(provider), url, exclusive, rules })
+/// The account of a table in which nothing is wrong.
+fn account(particular: Particular, common: Common) -> Result<Account, String> {
+    let Particular { name, preset, endpoint: (endpoint, url), mut values } = particular;
+    let mut rules = preset.refresh_rules(&values.plain)?;
+    if let Some((text, ttl)) = common.ttl {
+        rules.ttl = Some(ttl);
+        values.plain.insert("ttl".into(), text.into());
     }
-}
-
-fn persist_remedy(name: &Name) -> String {
-    format!(
-        "persist: \"off\" would ask for a new access token at every restart, and the accounts of [providers.{name}] are \
-         exclusive; set its persist = \"encrypted\""
-    )
-}
-
-/// Where to ask, and its URL in normal form.
-fn endpoint(
-    section: Section<'_, '_>,
-    preset: &Preset,
-    parameters: &Parameters,
-    problems: &mut Problems<'_>,
-) -> Option<(Endpoint, String)> {
-    if section.node("token_url").is_some() {
-        let address = section.read("token_url", problems, |node| address::read(text(node)?))?;
-        return Some((Endpoint::TokenUrl(address.sent), address.normal));
-    }
-    // The parameter to look at when the URL that they build is wrong.
-    let is_built_from = |key: &str| preset.parameters.get(key).is_some_and(|known| known.only_builds_url);
-    let source = section.table.iter().find(|(key, _)| is_built_from(key));
-    let (at, key) = source.map_or((section.at, "token_url"), |(key, entry)| (entry.node.at, &**key));
-    let built = preset.token_url(parameters).map_err(|text| problems.add_value(at, key, &text)).ok()?;
-    if let Some(url) = built {
-        let address = address::read(&url).map_err(|text| problems.add_value(at, key, &text)).ok()?;
-        return Some((Endpoint::TokenUrl(address.sent), address.normal));
-    }
-    let Some(issuer) = parameters.get("issuer").and_then(Value::as_str) else {
-        let text = format!("preset {:?} needs token_url or issuer", preset.name);
-        problems.add_missing(section.at, text);
-        return None;
+    let exclusive = preset.is_exclusive(&values.plain);
+    let provider = Provider {
+        name,
+        preset,
+        parameters: values.plain,
+        secrets: values.secrets,
+        endpoint,
+        timeout: common.timeout,
+        tls: common.tls,
+        proxy: common.proxy,
+        rate: common.rate,
+        budget: common.budget,
+        persist: common.persist,
     };
-    let at = section.node("issuer").map_or(section.at, |node| node.at);
-    let address = address::read(issuer).map_err(|text| problems.add_value(at, "issuer", &text)).ok()?;
-    Some((Endpoint::Issuer(issuer.into()), address.normal))
+    Ok(Account { provider: Arc::new(provider), url, exclusive, rules })
 }

@@ -1,1 +1,49 @@
-//! t
+//! The configuration as a whole: what is said of wrong ones, and what right ones come to.
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+
+use super::*;
+use crate::config::tests::presets::built_in;
+
+mod merging;
+mod presets;
+mod slots;
+mod wrong;
+
+fn source(path: &str, text: &str) -> SourceText {
+    SourceText { path: path.into(), text: text.into(), privacy: Privacy::Private }
+}
+
+fn parse_all(sources: &[SourceText], environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Config::parse_with(sources, &environment, built_in())
+}
+
+fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    parse_all(&[source("t.toml", text)], &[])
+}
+
+/// All problems as they are printed.
+fn told(outcome: Result<Config, Vec<Problem>>) -> String {
+    let mut text = String::new();
+    for problem in outcome.err().unwrap_or_default() {
+        writeln!(text, "{problem}").unwrap();
+    }
+    text
+}
+
+/// A provider and a token that are right, to which one thing is added.
+const GOOD: &str = r#"
+[providers.op]
+preset = "open-payments"
+client_id = "me"
+client_secret = { credential = "op" }
+token_url = "https://as.example/token"
+
+[tokens.a]
+provider = "op"
+psu_context = "private"
+scopes = ["accountinformation"]
+sinks = [{ file = "/run/tokend/tokens/a" }]
+"#;

@@ -25,8 +25,6 @@ pub type Providers<'a> = BTreeMap<&'a str, provider::Draft>;
 
 /// A token table that is not yet part of a slot.
 pub struct Draft<'a> {
-    /// Its header.
-    pub at: At,
     /// Its provider's name.
     pub provider: &'a str,
     /// The PSU context.
@@ -59,7 +57,7 @@ pub fn read<'a>(
     let (sinks_at, sinks) = sinks.into_iter().unzip();
     let lead = lead(section, problems);
     let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired };
-    Some(Draft { at: section.at, provider: provider?, context, lead, settings, sinks_at })
+    Some(Draft { provider: provider?, context, lead, settings, sinks_at })
 }
 
 fn provider_name<'a>(
