@@ -242,12 +242,12 @@ impl Preset {
     /// Whether the parameter called `name` must be given, given the others.
     #[must_use]
     pub fn is_required(&self, name: &str, parameters: &Parameters) -> bool {
-        let always = self.parameters.get(name).is_some_and(|parameter| parameter.required);
-        let when = self.program.required_when.get(name);
-        let variables = || variables::of_parameters(&self.parameters, parameters);
-        always
-            || when
-                .is_some_and(|when| self.program.templates.render(when, &variables()).is_ok_and(|said| said == "true"))
+        let Some(when) = self.program.required_when.get(name) else {
+            return self.parameters.get(name).is_some_and(|parameter| parameter.required);
+        };
+        let variables = variables::of_parameters(&self.parameters, parameters);
+        let said = self.program.templates.render(when, &variables);
+        said.is_ok_and(|said| said.eq_ignore_ascii_case("true"))
     }
 
     /// The token URL that the parameters build; `None` where an issuer must be asked for it.

@@ -28,10 +28,8 @@ pub(crate) fn read(preset: &Preset, asking: &Asking<'_>, answer: &Answer, timing
     let told = |wrong: String| Failure::Malformed(format!("HTTP {} {wrong}", answer.status));
     let document = document.map_err(|wrong| told(format!("with {wrong}")))?;
     let token = access_token(&preset.program, &document, &redactor).map_err(told)?;
-    let ttl = match asking.ttl {
-        Some(ttl) => Some(ttl),
-        None => preset.refresh_rules(asking.parameters).map_err(told)?.ttl,
-    };
+    // Rules that cannot be read are a problem of the configuration, not of this answer.
+    let ttl = asking.ttl.or_else(|| preset.refresh_rules(asking.parameters).ok()?.ttl);
     let plan = &preset.program.answer;
     let expiry = expiry::read(plan, &document, token.expose(), ttl, timing)
         .map_err(|wrong| told(format!("with an expiry that cannot be used: {wrong}")))?;

@@ -38,12 +38,18 @@ impl Redactor {
     /// The beginning of `text`: control characters dropped first (they could tear a secret apart),
     /// then secrets blanked, and only then cut (a cut could leave the beginning of a secret).
     pub(crate) fn show(&self, text: &str) -> String {
-        let mut shown: String = text.chars().filter(|c| is_printable(*c)).collect();
+        let joined: String = text.chars().filter(|c| is_printable(*c)).collect();
+        let mut shown = if self.occurs_in(&joined) { joined } else { in_one_line(text) };
         for shape in &self.shapes {
             shown = shown.replace(shape.expose(), BLANK);
         }
         shown.trim().chars().take(SHOWN).collect()
     }
+}
+
+fn in_one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").chars().filter(|c| is_printable(*c)).collect()
 }
 
 /// Neither a control character nor one that hides or turns around what stands beside it.
