@@ -242,3 +242,6 @@ fn fill(fd: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
     }
     Ok(length)
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_again_and_shows_nothing() {
         let key = key("sixteen letters!");
-        for plain in [&b""[..], b"x", b"eyJhbGciOi.a.b", &[7; 65_536]] {
+        for plain in [&b""[..], b"x", b"eyJhbGciOi.a.b", &vec![7; 65_536]] {
             let sealed = key.seal("slot a", plain).unwrap();
             assert_eq!(key.open("slot a", &sealed).unwrap().as_slice(), plain);
             assert_eq!(sealed.len(), plain.len() + TAG + NONCE_LEN);
@@ -138,9 +138,12 @@ mod tests {
     #[test]
     fn the_key_that_follows_from_a_secret_stays_the_same_over_versions() {
         // Sealed by the first version that was released.
-        let sealed = SEALED_ONCE.map(|byte| byte);
+        let sealed: Vec<u8> = SEALED_ONCE
+            .chunks(2)
+            .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap())
+            .collect();
         assert_eq!(key("sixteen letters!").open("slot a", &sealed).unwrap().as_slice(), b"secret");
     }
 
-    const SEALED_ONCE: [u8; 0] = [];
+    const SEALED_ONCE: &[u8] = b"e766890624819547aaa0fe4bb94bfadcdc2bbcad97b435de8216ed48c2556a52aafa";
 }

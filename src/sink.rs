@@ -33,3 +33,6 @@ pub fn fingerprint(content: &[u8]) -> Fingerprint {
     first.copy_from_slice(&whole.as_ref()[..size_of::<Fingerprint>()]);
     first
 }
+
+#[cfg(test)]
+mod contract;

@@ -179,3 +179,6 @@ fn known(place: &Place, key: Option<Arc<SealingKey>>) -> Result<Known, OpenError
         Err(Trouble::Newer(found)) => Err(OpenError::NewerSchema { path, found }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ pub fn sweep<'a>(files: impl IntoIterator<Item = &'a FileSettings>) -> usize {
     let swept = |(path, files): (&Path, _)| Directory::find(path).ok().flatten()?.sweep(&files).ok();
     directories.into_iter().filter_map(swept).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,33 @@ fn words(path: &Path, error: &Error) -> String {
         _ => format!("{path}: {error}"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::settings::Persist;
+
+    #[test]
+    fn a_full_disk_refuses_and_works_again_without_reopening() {
+        let place = tempfile::TempDir::new().unwrap();
+        let path = place.path().join("state.db");
+        std::fs::write(&path, b"").unwrap();
+        create(&path).unwrap();
+        let key = Arc::new(SealingKey::from_secret(&Secret::new("sixteen letters!".into())).unwrap());
+        let (mut database, _) = Database::open(&path, Arc::clone(&key)).unwrap();
+        let entry = |name: String| Change::Put(Box::new(Entry::new(Identity::stored(&name))), Persist::Off);
+        let many: Vec<Change> = (0..100).map(|number| entry(format!("slot {number}"))).collect();
+        database.connection.execute_batch("PRAGMA max_page_count = 4").unwrap();
+        for _ in 0..2 {
+            let error = database.write(many.iter()).unwrap_err();
+            assert!(error.contains("no space left"), "{error}");
+        }
+        database.write([entry("one".into())].iter()).unwrap();
+        database.connection.execute_batch("PRAGMA max_page_count = 1000").unwrap();
+        database.write(many.iter()).unwrap();
+        database.close().unwrap();
+        assert_eq!(Database::open(&path, key).unwrap().1.len(), 101);
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io::{Error, Read, Seek, Write};
+use std::io::{Error, Read, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -35,33 +35,22 @@ impl Place {
             let reason = format!("everybody can write to the state directory {path}: take that away (chmod o-w)");
             return Err(OpenError::CannotCreate(reason));
         }
-        let lock = directory.open_file(OsStr::new(LOCK)).map_err(OpenError::CannotCreate)?;
+        let mut lock = directory.open_file(OsStr::new(LOCK)).map_err(OpenError::CannotCreate)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::HeldBy { directory: path.to_owned(), pid: holder(&mut lock) });
+            }
+            Err(TryLockError::Error(error)) => return Err(wrong("lock", &path.join(LOCK), &error)),
+        }
         let mut place = Self { path: path.to_owned(), directory, lock };
-        place.lock()?;
+        place.name_holder().map_err(|error| wrong("write", &path.join(LOCK), &error))?;
         Ok(place)
     }
 
-    fn lock(&mut self) -> Result<(), OpenError> {
-        match self.lock.try_lock() {
-            Ok(()) => self.name_holder(&std::process::id().to_string()),
-            Err(TryLockError::WouldBlock) => {
-                Err(OpenError::HeldBy { directory: self.path.clone(), pid: self.holder() })
-            }
-            Err(TryLockError::Error(error)) => Err(wrong("lock", &self.path.join(LOCK), &error)),
-        }
-    }
-
-    /// The process that holds the directory, as it says itself.
-    fn holder(&mut self) -> Option<u32> {
-        let mut text = String::new();
-        self.lock.read_to_string(&mut text).ok()?;
-        text.trim().parse().ok()
-    }
-
-    fn name_holder(&mut self, holder: &str) -> Result<(), OpenError> {
-        let named =
-            self.lock.rewind().and_then(|()| self.lock.set_len(0)).and_then(|()| writeln!(self.lock, "{holder}"));
-        named.map_err(|error| wrong("write", &self.path.join(LOCK), &error))
+    fn name_holder(&mut self) -> Result<(), Error> {
+        self.lock.set_len(0)?;
+        writeln!(self.lock, "{}", std::process::id())
     }
 
     /// The key of the key file, or `None` where there is none that could be one.
@@ -131,6 +120,13 @@ impl Place {
     pub fn sync(&self) -> Result<(), OpenError> {
         self.directory.sync().map_err(OpenError::CannotCreate)
     }
+}
+
+/// The process that holds the lock, as it says itself.
+fn holder(lock: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    lock.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 fn wrong(doing: &str, path: &Path, error: &Error) -> OpenError {

@@ -193,3 +193,45 @@ fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
     let held_now = Held { generation: held.generation, expires_at: held.expires_at, fingerprint };
     Some((held.sink, Receipt { held: Some(held_now), ..Receipt::default() }))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As version 0.1 wrote it: what reads this must go on reading it.
+    const ROW: &[u8] = b"\x03\0\0\0tok{\"generation\":7,\
+        \"access_token\":{\"type\":\"Bearer\",\"scopes\":[\"a\"],\"issued_at\":1000,\"expires_at\":2000,\
+        \"generation\":7,\"extra\":{\"k\":1}},\
+        \"issues\":[{\"at\":1000,\"possibly\":false}],\
+        \"intention\":{\"at\":1500,\"scopes\":[\"a\"],\"secret_choice\":1,\"forced\":false},\
+        \"denied\":{\"scopes\":[\"b\"],\"at\":900,\"outright\":true},\
+        \"granted\":[\"a\"],\"same_again\":1700,\"secret_worked\":1,\
+        \"held\":[{\"sink\":\"/run/a\",\"generation\":6,\"expires_at\":1100,\
+        \"fingerprint\":\"MDEyMzQ1Njc4OWFiY2RlZg\"}]}";
+
+    #[test]
+    fn rows_stay_readable_over_versions() {
+        let mut entry = decode(Identity::stored("a"), ROW).unwrap();
+        assert_eq!(entry.access_token.as_ref().unwrap().secret.expose(), "tok");
+        // Written again it is the same but for the intention, which became an issue.
+        let intention = entry.issues.pop().unwrap();
+        assert_eq!(intention, Issue { at: Timestamp::from_millis(1500), kind: IssueKind::Possibly });
+        let ask = Ask { scopes: vec!["a".into()], secret_choice: 1, forced: false };
+        entry.intention = Some(Intention { at: intention.at, ask });
+        assert_eq!(encode(&entry, Persist::Encrypted).unwrap().as_slice(), ROW);
+    }
+
+    #[test]
+    fn the_smallest_row_is_an_entry() {
+        let entry = decode(Identity::stored("a"), b"\0\0\0\0{\"generation\":0}").unwrap();
+        assert_eq!(format!("{entry:?}"), format!("{:?}", Entry::new(Identity::stored("a"))));
+    }
+
+    #[test]
+    fn a_row_that_makes_no_sense_is_none() {
+        for row in [&b""[..], b"\0\0", b"\xff\0\0\0{}", b"\0\0\0\0", b"\0\0\0\0[]", b"\x01\0\0\0{}"] {
+            assert!(decode(Identity::stored("a"), row).is_none(), "{row:?}");
+        }
+    }
+}
