@@ -85,9 +85,9 @@ pub enum Until {
 /// Runs until the end that `until` names, and everything under way has come home.
 pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
     loop {
-        let turn = keeper.turn(world.now());
-        if !turn.rows.is_empty() {
-            match world.save(turn.rows).await {
+        let rows = keeper.turn(world.now());
+        if !rows.is_empty() {
+            match world.save(rows).await {
                 Ok(()) => keeper.saved(),
                 Err(reason) => {
                     world.observe(keeper, Seen::NotSaved(&reason));
@@ -105,7 +105,7 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
             keeper.stop();
             continue;
         }
-        for happening in world.next(turn.wake).await {
+        for happening in world.next(keeper.wake(now)).await {
             handle(keeper, world, happening);
         }
     }
