@@ -6,6 +6,9 @@ pub mod config;
 pub mod daemon;
 pub mod document;
 pub mod failure;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fixtures;
 pub mod job;
 pub mod keeper;
 pub mod ledger;

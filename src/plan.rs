@@ -243,3 +243,6 @@ fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: 
         plan.want((gone_since + WITHDRAWAL_DELAY).max(not_before), Job::Withdraw(id.clone()), now, busy);
     }
 }
+
+#[cfg(test)]
+mod tests;

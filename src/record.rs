@@ -256,3 +256,7 @@ pub fn try_denied_again(entry: &mut Entry) {
 pub fn note_lost_state(entry: &mut Entry, now: Timestamp) {
     entry.issues.push(Issue { at: now, kind: IssueKind::Possibly });
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
