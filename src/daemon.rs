@@ -94,9 +94,9 @@ pub enum Until {
 pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
     world.observe(keeper, Seen::Reloaded);
     loop {
-        let turn = keeper.turn(world.now());
-        if !turn.rows.is_empty() {
-            match world.save(turn.rows).await {
+        let rows = keeper.turn(world.now());
+        if !rows.is_empty() {
+            match world.save(rows).await {
                 Ok(()) => keeper.saved(),
                 Err(reason) => {
                     world.observe(keeper, Seen::NotSaved(&reason));
@@ -114,7 +114,7 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
             keeper.stop();
             continue;
         }
-        for happening in world.next(turn.wake).await {
+        for happening in world.next(keeper.wake(now)).await {
             handle(keeper, world, happening);
         }
     }

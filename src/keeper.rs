@@ -13,16 +13,18 @@ use crate::job::{Job, JobResult, Lane, Outcome};
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::Entry;
-use crate::name::Identity;
+use crate::name::{Identity, SinkId};
 use crate::plan::{Plan, forget_at, plan, plan_departed};
-use crate::record::{Durability, adopt_stored, begin, note_lost_state, record, record_withdrawal};
+use crate::record::receipt::record_withdrawal;
+use crate::record::{Durability, adopt_stored, begin, note_lost_state, record};
 use crate::slot::Slot;
-use crate::task::{AskerId, Publication, RefreshAnswer, Release, Task, Turn};
+use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
 mod queues;
-mod readiness;
+pub mod readiness;
 mod refresh;
+mod release;
 mod reload;
 mod savings;
 
@@ -37,9 +39,15 @@ pub struct Case {
     /// What is known.
     pub entry: Entry,
     busy: BTreeSet<Lane>,
+    /// Sinks of which the configuration says something else than what is under way for them.
+    outdated: BTreeSet<SinkId>,
 }
 
 impl Case {
+    fn new(entry: Entry) -> Self {
+        Self { slot: None, wanted: false, entry, busy: BTreeSet::new(), outdated: BTreeSet::new() }
+    }
+
     /// Whether a request to the provider is under way.
     #[must_use]
     pub fn is_asking(&self) -> bool {
@@ -63,7 +71,8 @@ pub struct Keeper {
     held_back: Vec<Task>,
     to_publish: BTreeSet<Identity>,
     askers: BTreeMap<Identity, Vec<AskerId>>,
-    answers: Vec<(AskerId, RefreshAnswer)>,
+    /// Answers that speak of a slot's access token wait until it is saved.
+    answers: Vec<(Option<Identity>, AskerId, RefreshAnswer)>,
     unready: HashSet<Identity>,
     in_flight: usize,
     stopping: bool,
@@ -92,8 +101,7 @@ impl Keeper {
         };
         for mut entry in stored {
             adopt_stored(&mut entry);
-            let case = Case { slot: None, wanted: false, entry, busy: BTreeSet::new() };
-            keeper.cases.insert(case.entry.identity.clone(), case);
+            keeper.cases.insert(entry.identity.clone(), Case::new(entry));
         }
         keeper.adopt(config, now);
         keeper
@@ -147,15 +155,21 @@ impl Keeper {
         self.stopping
     }
 
+    /// Until when the account or the endpoint of `slot` is held back; `EPOCH` when neither is.
+    #[must_use]
+    pub fn queued_until(&self, slot: &Slot) -> Timestamp {
+        self.queues.held_until(&slot.provider)
+    }
+
     /// Notes what came of a task.
     pub fn handle(&mut self, outcome: Outcome, now: Timestamp) {
         let Outcome { identity, result } = outcome;
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(case) = self.cases.get_mut(&identity) else { return };
-        case.busy.remove(&result.lane());
-        let issued = matches!(result, JobResult::Issued { .. });
-        let failure = match &result {
-            JobResult::Issued { answer: Err(failure), .. } => Some(failure.clone()),
+        let lane = result.lane();
+        case.busy.remove(&lane);
+        let answered = match &result {
+            JobResult::Issued { answer, .. } => Some(answer.as_ref().err().cloned()),
             _ => None,
         };
         let durability = match (&case.slot, result) {
@@ -163,42 +177,48 @@ impl Keeper {
             (None, JobResult::Withdrawn { sink, result }) => record_withdrawal(&mut case.entry, &sink, result, now),
             (None, _) => Durability::None,
         };
-        if let (true, Some(slot)) = (issued, &case.slot) {
-            self.queues.leave(slot.endpoint());
-        }
-        if issued {
-            self.to_publish.insert(identity.clone());
-            self.answer_askers(&identity, failure, now);
-        }
         self.savings.note(&identity, durability, now);
+        match (lane, answered) {
+            (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
+            (Lane::Issuing, None) => {}
+            (Lane::Sink(sink), _) => self.settle_sink(&identity, &sink, now),
+        }
         self.changed.insert(identity);
     }
 
-    /// Decides everything that is to be decided at `now`.
+    /// Decides everything that is to be decided at `now`. Answers what to save, in one
+    /// transaction, before anything that is released.
     #[must_use]
-    pub fn turn(&mut self, now: Timestamp) -> Turn {
+    pub fn turn(&mut self, now: Timestamp) -> Vec<Row> {
         self.changed.extend(self.agenda.take_due(now));
         loop {
             while let Some(identity) = self.changed.pop_first() {
                 self.plan_one(&identity, now);
             }
-            let admitted = self.queues.admit();
-            if admitted.is_empty() || self.stopping {
+            if self.stopping {
                 break;
             }
-            self.changed.extend(admitted);
+            self.changed.extend(self.queues.admit(now));
+            if self.changed.is_empty() {
+                break;
+            }
         }
-        let rows = self.savings.rows(&self.cases, now, self.stopping);
-        Turn { rows, wake: self.agenda.next().min(self.savings.wake()) }
+        self.savings.rows(&self.cases, now, self.stopping)
     }
 
-    /// Says that the rows of the turn are durable (or that there were none).
+    /// When to take the next turn if nothing happens before.
+    #[must_use]
+    pub fn wake(&self, now: Timestamp) -> Timestamp {
+        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now))
+    }
+
+    /// Says that the rows of the turn are durable.
     pub fn saved(&mut self) {
         self.savings.saved();
     }
 
-    /// Says that the rows of the turn could not be saved. What rests on them waits for
-    /// `SAVE_PATIENCE`; then access tokens come first (L16).
+    /// Says that the rows of the turn could not be saved. What rests on them waits for a few
+    /// seconds; then access tokens come first (L16).
     pub fn not_saved(&mut self, now: Timestamp) {
         self.savings.failed(now);
     }
@@ -215,32 +235,11 @@ impl Keeper {
         !self.savings.is_failing()
     }
 
-    /// What may be done now: all of it, but for what rests on rows that could not be saved.
-    #[must_use]
-    pub fn release(&mut self, now: Timestamp) -> Release {
-        let waits = |savings: &Savings, identity: &Identity| savings.holds(identity, now);
-        let savings = &self.savings;
-        let (waiting, tasks) =
-            std::mem::take(&mut self.held_back).into_iter().partition(|task| waits(savings, task.identity()));
-        self.held_back = waiting;
-        let (waiting, publish): (BTreeSet<Identity>, BTreeSet<Identity>) =
-            std::mem::take(&mut self.to_publish).into_iter().partition(|identity| waits(savings, identity));
-        self.to_publish = waiting;
-        let publications = publish.iter().flat_map(|identity| self.publications(identity)).collect();
-        Release { tasks, publications, answers: std::mem::take(&mut self.answers) }
-    }
-
-    /// Begins to stop: nothing new is started, what is under way may come home.
-    pub fn stop(&mut self) {
-        self.stopping = true;
-        let askers = std::mem::take(&mut self.askers);
-        self.answers.extend(askers.into_values().flatten().map(|asker| (asker, RefreshAnswer::Abandoned)));
-    }
-
     /// Whether nothing is under way and nothing is due: every slot and sink was tried.
     #[must_use]
     pub fn is_quiet(&self, now: Timestamp) -> bool {
-        self.in_flight == 0 && self.held_back.is_empty() && self.changed.is_empty() && self.agenda.next() > now
+        let nothing_due = self.changed.is_empty() && self.agenda.next() > now && !self.queues.is_moving(now);
+        self.in_flight == 0 && nothing_due
     }
 
     /// Whether it has stopped, and everything known is saved as far as it can be.
@@ -278,7 +277,7 @@ impl Keeper {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
             let expiry = case.entry.live(now).map_or(Timestamp::EPOCH, |token| token.expires_at);
-            if !self.queues.enter(slot.endpoint(), expiry, identity) {
+            if !self.queues.enter(&slot.provider, identity, expiry, now) {
                 return;
             }
             if slot.counts_issues() {
@@ -290,14 +289,5 @@ impl Keeper {
         case.busy.insert(task.lane());
         self.in_flight += 1;
         self.held_back.push(task);
-    }
-
-    fn publications(&self, identity: &Identity) -> Vec<Publication> {
-        self.cases
-            .get(identity)
-            .and_then(|case| {
-                case.wanted_slot().map(|slot| Publication::of_slot(slot, case.entry.access_token.as_ref()))
-            })
-            .unwrap_or_default()
     }
 }

@@ -29,7 +29,7 @@ pub struct Entry {
     pub intention: Option<Intention>,
     /// A union of scopes that the provider did not grant.
     pub denied: Option<Denied>,
-    /// The scopes of the newest access token's request: what is asked again when a union is denied.
+    /// The API scopes last asked for and granted: what is asked again when a union is denied.
     pub granted: Option<Vec<String>>,
     /// An admin asked for a refresh that has not been made yet.
     pub forced: bool,
@@ -70,6 +70,15 @@ impl Entry {
     pub fn live(&self, now: Timestamp) -> Option<&Arc<AccessToken>> {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
+
+    /// Until when the provider itself asked for patience; `EPOCH` when it did not.
+    #[must_use]
+    pub fn asked_until(&self) -> Timestamp {
+        match &self.standing {
+            Standing::Failing(retry) => retry.asked_until.unwrap_or(Timestamp::EPOCH),
+            Standing::Good => Timestamp::EPOCH,
+        }
+    }
 }
 
 /// How it stands with the provider.
@@ -109,7 +118,7 @@ pub struct Attempts {
 /// An access token that was issued, or may have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Issue {
-    /// When its request was sent.
+    /// When it arrived; for one that never did, when its request was sent.
     pub at: Timestamp,
     /// Whether it arrived.
     pub kind: IssueKind,

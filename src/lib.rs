@@ -48,3 +48,7 @@ pub mod task;
 pub mod telemetry;
 pub mod time;
 pub mod world;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fixtures;

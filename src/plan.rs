@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
-use crate::ledger::{Denied, Entry, IssueKind, Receipt, Standing};
-use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
+use crate::ledger::{Denied, Entry, Receipt, Standing};
+use crate::plan::budget::{Reason, budget_hold};
+use crate::settings::{OnExpired, SinkSettings, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::spread::share;
 use crate::time::Timestamp;
+
+pub mod budget;
 
 /// How long a withdrawal waits for the edit to be taken back (L17).
 pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
@@ -67,6 +70,9 @@ pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -
         if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
             plan.want(at, job, now, busy);
         }
+        if let Some(held) = receipt.and_then(|receipt| receipt.held).filter(|held| now < held.expires_at) {
+            plan.look_again(held.expires_at);
+        }
     }
     plan_withdrawals(entry, busy, now, &mut plan);
     if let Some(token) = entry.live(now) {
@@ -80,7 +86,9 @@ pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -
 pub fn plan_departed(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
     plan_withdrawals(entry, busy, now, &mut plan);
-    plan.look_again(forget_at(entry));
+    if busy.is_empty() {
+        plan.look_again(forget_at(entry));
+    }
     plan
 }
 
@@ -115,21 +123,18 @@ pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask
     if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
 }
 
-/// Why an access token is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// None is held, or the one held is near its end.
-    Renewal,
-    /// An admin or a wider union wants one before it is due.
-    Forced,
+/// Until when the budget holds back a request that is due; `None` when it holds none back.
+#[must_use]
+pub fn waits_for_budget(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    let hold = |due: Timestamp, reason| {
+        (due <= now).then(|| budget_hold(slot, entry, reason, now)).filter(|until| *until > now)
+    };
+    hold(renewal_at(slot, entry, now), Reason::Renewal).or_else(|| hold(forced_at(slot, entry, now), Reason::Forced))
 }
 
 fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
-    match (entry.live(now), entry.same_again) {
-        (None, _) => Timestamp::EPOCH,
-        (Some(_), Some(at)) => at,
-        (Some(token), None) => renewal_of(slot, token),
-    }
+    let Some(token) = entry.live(now) else { return Timestamp::EPOCH };
+    renewal_of(slot, token).max(entry.same_again.unwrap_or(Timestamp::EPOCH))
 }
 
 /// When `token` is renewed if nothing goes wrong (L7).
@@ -203,49 +208,6 @@ fn retry_hold(entry: &Entry) -> Timestamp {
     }
 }
 
-/// Until when the budget holds a request back (L5); `EPOCH` when it does not.
-#[must_use]
-pub fn budget_hold(slot: &Slot, entry: &Entry, reason: Reason, now: Timestamp) -> Timestamp {
-    let Some(budget) = slot.policy.budget else { return Timestamp::EPOCH };
-    let forced_beside_a_live_token = reason == Reason::Forced && entry.live(now).is_some();
-    let places = budget.issues - u32::from(forced_beside_a_live_token && budget.issues > 0);
-    issued_hold(entry, budget, places, now).max(spacing_hold(entry, budget, now))
-}
-
-/// Issued access tokens stop the slot when all `places` are taken.
-fn issued_hold(entry: &Entry, budget: Budget, places: u32, now: Timestamp) -> Timestamp {
-    let mut issued: Vec<Timestamp> =
-        in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).map(|(at, _)| at).collect();
-    issued.sort_unstable();
-    let places = places as usize;
-    if issued.len() < places {
-        return Timestamp::EPOCH;
-    }
-    if places == 0 {
-        return Timestamp::NEVER;
-    }
-    issued[issued.len() - places] + budget.per
-}
-
-/// Possibly issued ones never stop it, but space its requests once both together reach the budget.
-fn spacing_hold(entry: &Entry, budget: Budget, now: Timestamp) -> Timestamp {
-    let (mut all, mut possibly, mut last) = (0_u32, 0_u32, Timestamp::EPOCH);
-    for (at, kind) in in_window(entry, budget, now) {
-        all += 1;
-        possibly += u32::from(kind == IssueKind::Possibly);
-        last = last.max(at);
-    }
-    if possibly == 0 || all < budget.issues {
-        return Timestamp::EPOCH;
-    }
-    let doublings = (all - budget.issues).min(10);
-    last + (MINUTE * 2_u32.pow(doublings)).min(10 * MINUTE)
-}
-
-fn in_window(entry: &Entry, budget: Budget, now: Timestamp) -> impl Iterator<Item = (Timestamp, IssueKind)> {
-    entry.issues.iter().filter(move |issue| issue.at + budget.per > now).map(|issue| (issue.at, issue.kind))
-}
-
 /// Whether `access_token` may serve `token`: it has the scopes that the token lists (L1).
 #[must_use]
 pub fn serves(slot: &Slot, token: &TokenSettings, access_token: &AccessToken) -> bool {
@@ -261,17 +223,16 @@ fn sink_job(
 ) -> Option<(Timestamp, Job)> {
     let not_before = receipt.and_then(|receipt| receipt.retry.as_ref()).map_or(Timestamp::EPOCH, |r| r.not_before);
     let held = receipt.and_then(|receipt| receipt.held);
-    match entry.live(now) {
-        Some(live) if serves(slot, token, live) => {
+    match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
+        (Some(live), held) => {
             let verified = receipt.is_some_and(|receipt| receipt.verified);
             let current = verified && held.is_some_and(|held| held.generation == live.generation);
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
-        Some(_) => None,
-        None if token.on_expired == OnExpired::Remove && held.is_some_and(|held| held.expires_at <= now) => {
-            Some((not_before, Job::Withdraw(sink.id.clone())))
+        (None, Some(held)) if token.on_expired == OnExpired::Remove => {
+            Some((not_before.max(held.expires_at), Job::Withdraw(sink.id.clone())))
         }
-        None => None,
+        (None, _) => None,
     }
 }
 
@@ -282,3 +243,6 @@ fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: 
         plan.want((gone_since + WITHDRAWAL_DELAY).max(not_before), Job::Withdraw(id.clone()), now, busy);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,19 +275,6 @@ impl Preset {
         Ok(issuer.filter(|issuer| !issuer.is_empty()))
     }
 
-    /// The issuer that the parameters name, whose metadata (RFC 8414) names the token URL.
-    ///
-    /// Errors: what is wrong, in words.
-    pub fn issuer(&self, parameters: &Parameters) -> Result<Option<String>, String> {
-        Ok(parameters.get("issuer").and_then(serde_json::Value::as_str).map(String::from))
-    }
-
-    /// Whether the parameter called `name` must be given, given the others.
-    #[must_use]
-    pub fn is_required(&self, name: &str, _parameters: &Parameters) -> bool {
-        self.parameters.get(name).is_some_and(|parameter| parameter.required)
-    }
-
     /// When to refresh, given the provider's parameters.
     ///
     /// Errors: what is wrong, in words.

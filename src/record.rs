@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Refusal};
-use crate::job::{Ask, Delivered, JobResult};
-use crate::ledger::{Attempts, Denied, Entry, Held, Intention, Issue, IssueKind, Receipt, Retry, SinkRetry, Standing};
-use crate::name::SinkId;
+use crate::job::{Ask, JobResult};
+use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
 use crate::slot::Slot;
 use crate::spread::share;
 use crate::time::Timestamp;
+
+pub mod receipt;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -62,27 +64,31 @@ fn record_recall(entry: &mut Entry, highest: Generation) -> Durability {
 }
 
 fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now: Timestamp) {
-    entry.secret.worked = ask.secret_choice;
-    entry.secret.refused = 0;
+    entry.secret = SecretChoice { worked: ask.secret_choice, refused: 0 };
     entry.recalled = true;
     let same = entry.live(now).filter(|held| held.secret.same_as(&issued.secret)).cloned();
-    if let Some(held) = same {
-        record_same_token(entry, &held, &issued, now);
-        return;
+    if same.is_none() {
+        entry.issues.push(Issue { at: now, kind: IssueKind::Issued });
     }
-    entry.issues.push(Issue { at: issued.issued_at, kind: IssueKind::Issued });
     if issued.expires_at <= now {
-        let failure = Failure::Malformed("the access token had expired before it arrived".into());
-        fail(slot, entry, failure, now);
+        fail(slot, entry, Failure::Malformed("the access token had expired before it arrived".into()), now);
         return;
     }
-    entry.generation = entry.generation.next();
+    let as_asked = || ask.scopes.iter().chain(&slot.context).cloned().collect();
+    let scopes = issued.scopes.clone().unwrap_or_else(as_asked);
     entry.standing = Standing::Good;
-    entry.same_again = None;
-    entry.granted = Some(ask.scopes.clone());
-    entry.warning = issued.warning;
-    let scopes = issued.scopes.unwrap_or_else(|| ask.scopes.iter().chain(&slot.context).cloned().collect());
+    entry.granted = Some(granted_of(slot, ask, &scopes));
     entry.denied = denial_after(slot, entry.denied.take(), ask, &scopes, now);
+    entry.warning.clone_from(&issued.warning);
+    match same {
+        Some(held) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
+        None => take_new_token(entry, issued, scopes),
+    }
+}
+
+fn take_new_token(entry: &mut Entry, issued: Issued, scopes: Vec<String>) {
+    entry.generation = entry.generation.next();
+    entry.same_again = None;
     entry.access_token = Some(Arc::new(AccessToken {
         secret: issued.secret,
         token_type: issued.token_type,
@@ -94,28 +100,32 @@ fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now:
     }));
 }
 
+/// The provider answered with the token already held (L8): nothing is new but perhaps what it may
+/// do, and the next request comes when half of what is left has passed.
+fn keep_same_token(entry: &mut Entry, held: &AccessToken, said: (Vec<String>, Timestamp), now: Timestamp) {
+    let (scopes, expires_at) = said;
+    let expires_at = held.expires_at.min(expires_at);
+    let last_moment = expires_at - (held.lifetime() / 50).min(10 * SECOND);
+    let half_way = now + now.until(expires_at) / 2;
+    entry.same_again = Some(half_way.min(last_moment).max(now + 10 * SECOND));
+    entry.access_token = Some(Arc::new(AccessToken { scopes, expires_at, ..held.clone() }));
+}
+
+/// The API scopes to fall back to when a wider union is refused: those asked for that were granted.
+/// Without a shared slot, or where the provider names scopes in its own way, what was asked counts.
+fn granted_of(slot: &Slot, ask: &Ask, scopes: &[String]) -> Vec<String> {
+    let granted: Vec<String> = ask.scopes.iter().filter(|scope| scopes.contains(scope)).cloned().collect();
+    if slot.policy.exclusive && !granted.is_empty() { granted } else { ask.scopes.clone() }
+}
+
 /// What is denied after an access token with `scopes` arrived.
 fn denial_after(slot: &Slot, before: Option<Denied>, ask: &Ask, scopes: &[String], now: Timestamp) -> Option<Denied> {
     let asked_all = slot.scopes.iter().all(|scope| ask.scopes.contains(scope));
     if !asked_all {
         return before;
     }
-    let missing = ask.scopes.iter().any(|scope| !scopes.contains(scope));
-    missing.then(|| Denied { scopes: ask.scopes.clone(), at: now, outright: false })
-}
-
-/// The provider answered with the token already held (L8): nothing is new, and the next request
-/// comes when half of what is left has passed.
-fn record_same_token(entry: &mut Entry, held: &Arc<AccessToken>, issued: &Issued, now: Timestamp) {
-    entry.standing = Standing::Good;
-    let expires_at = held.expires_at.min(issued.expires_at.max(now));
-    let left = now.until(expires_at);
-    let last = (held.lifetime() / 50).max(10 * SECOND);
-    let next = (now + (left / 2).max(10 * SECOND)).min((expires_at - last).max(now + 10 * SECOND));
-    entry.same_again = Some(next);
-    if expires_at < held.expires_at {
-        entry.access_token = Some(Arc::new(AccessToken { expires_at, ..AccessToken::clone(held) }));
-    }
+    let missing = slot.scopes.iter().any(|scope| !scopes.contains(scope));
+    missing.then(|| Denied { scopes: slot.scopes.clone(), at: now, outright: false })
 }
 
 fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), failure: Failure, now: Timestamp) {
@@ -124,7 +134,7 @@ fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), fail
         entry.issues.push(Issue { at: asked_at, kind: IssueKind::Possibly });
     }
     if let Failure::Refused(refusal) = &failure {
-        if falls_back(entry, ask, refusal) {
+        if slot.policy.exclusive && falls_back(entry, ask, refusal) {
             entry.denied = Some(Denied { scopes: ask.scopes.clone(), at: now, outright: true });
             entry.standing = Standing::Good;
             return;
@@ -208,67 +218,36 @@ fn prune_issues(slot: &Slot, entry: &mut Entry, now: Timestamp) {
 /// More than any sensible budget counts; bounds what a row of the state holds.
 const MOST_ISSUES: usize = 1000;
 
-fn record_delivery(
-    entry: &mut Entry,
-    sink: &SinkId,
-    (generation, expires_at): (Generation, Timestamp),
-    result: Result<Delivered, String>,
-    now: Timestamp,
-) -> Durability {
-    let name = entry.identity.clone();
-    let receipt = entry.receipts.entry(sink.clone()).or_default();
-    match result {
-        Ok(delivered) => {
-            let first = receipt.held.is_none();
-            let changed = receipt.held.is_none_or(|held| held.fingerprint != delivered.fingerprint);
-            *receipt = Receipt {
-                held: Some(Held { generation, expires_at, fingerprint: delivered.fingerprint }),
-                verified: true,
-                retry: None,
-                gone_since: receipt.gone_since,
-            };
-            if first || changed { Durability::Lazy } else { Durability::None }
-        }
-        Err(reason) => {
-            retry_sink(receipt, reason, name.as_str(), now);
-            Durability::None
-        }
-    }
-}
-
-/// Notes what came of a withdrawal.
-pub fn record_withdrawal(entry: &mut Entry, sink: &SinkId, result: Result<(), String>, now: Timestamp) -> Durability {
-    let name = entry.identity.clone();
-    let Some(receipt) = entry.receipts.get_mut(sink) else { return Durability::None };
-    match result {
-        Ok(()) if receipt.gone_since.is_some() => {
-            entry.receipts.remove(sink);
-        }
-        Ok(()) => *receipt = Receipt::default(),
-        Err(reason) => {
-            retry_sink(receipt, reason, name.as_str(), now);
-            return Durability::None;
-        }
-    }
-    Durability::Lazy
-}
-
-fn retry_sink(receipt: &mut Receipt, reason: String, name: &str, now: Timestamp) {
-    let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
-    let not_before = now + unreachable_wait(name, attempts, now);
-    receipt.retry = Some(SinkRetry { reason, attempts, not_before });
-}
-
 /// What an entry found in the state means at start: a request that was under way counts as
-/// possibly issued, and what the sinks hold is not known until they were looked at (L4, L15).
+/// possibly issued and is not repeated before it is due, and what the sinks hold is not known
+/// until they were looked at (L4, L15).
 pub fn adopt_stored(entry: &mut Entry) {
-    if let Some(intention) = entry.intention.take() {
-        entry.issues.push(Issue { at: intention.at, kind: IssueKind::Possibly });
+    if let Some(Intention { at, ask }) = entry.intention.take() {
+        entry.issues.push(Issue { at, kind: IssueKind::Possibly });
+        if ask.forced {
+            entry.denied = Some(Denied { scopes: ask.scopes, at, outright: false });
+        }
     }
+    entry.forced = false;
     entry.recalled = entry.generation > Generation::NONE;
-    for receipt in entry.receipts.values_mut() {
-        receipt.verified = false;
-        receipt.retry = None;
+    entry.receipts.values_mut().for_each(look_again);
+}
+
+/// Another configuration may be the answer to a refusal: what was refused is tried again at once
+/// (L1, L11).
+pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
+    if let Standing::Failing(retry) = &mut entry.standing
+        && retry.failure.class() == Class::Refused
+    {
+        retry.not_before = now;
+        entry.secret.refused = 0;
+    }
+}
+
+/// Another configuration may be the answer to a denial: it is tried again at once (L1).
+pub fn try_denied_again(entry: &mut Entry) {
+    if let Some(denied) = entry.denied.as_mut().filter(|denied| denied.outright) {
+        denied.at = Timestamp::EPOCH;
     }
 }
 
@@ -277,3 +256,7 @@ pub fn adopt_stored(entry: &mut Entry) {
 pub fn note_lost_state(entry: &mut Entry, now: Timestamp) {
     entry.issues.push(Issue { at: now, kind: IssueKind::Possibly });
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Class;
+use crate::keeper::readiness::{sink_is_ready, token_is_ready};
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
 use crate::name::Name;
-use crate::plan::{Reason, budget_hold, next_issue, serves};
+use crate::plan::{next_issue, serves, waits_for_budget};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
@@ -208,42 +209,45 @@ impl Keeper {
     }
 
     fn status_for<'a>(&self, slots: impl Iterator<Item = &'a Arc<Slot>>, now: Timestamp) -> Status {
-        let cases = slots.filter_map(|slot| self.case(slot).map(|case| (slot, case)));
-        let slots: Vec<SlotStatus> = cases.map(|(slot, case)| slot_status(slot, case, now)).collect();
+        let cases: Vec<(&Arc<Slot>, &Case)> =
+            slots.filter_map(|slot| self.case(slot).map(|case| (slot, case))).collect();
+        let slots: Vec<SlotStatus> = cases.iter().map(|(slot, case)| self.slot_status(slot, case, now)).collect();
+        let reasons: Vec<String> = cases.iter().flat_map(|(slot, case)| reasons(slot, &case.entry, now)).collect();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             now: now.to_string(),
-            ready: self.is_ready(),
-            reasons: slots.iter().flat_map(reasons).collect(),
+            ready: reasons.is_empty(),
+            reasons,
             state_writable: self.state_is_writable(now),
             state_notice: self.state_notice().map(str::to_owned),
             counts: counts(&slots),
             slots,
         }
     }
-}
 
-fn slot_status(slot: &Slot, case: &Case, now: Timestamp) -> SlotStatus {
-    let entry = &case.entry;
-    let held = entry.access_token.as_deref();
-    let (next, _) = next_issue(slot, entry, now);
-    SlotStatus {
-        slot: slot.id.to_string(),
-        provider: slot.provider.name.to_string(),
-        psu_context: slot.context.clone(),
-        exclusive: slot.policy.exclusive,
-        state: token_state(held, now),
-        standing: standing(slot, case, now),
-        generation: entry.generation,
-        issued_at: held.map(|token| token.issued_at.to_string()),
-        expires_at: held.map(|token| token.expires_at.to_string()),
-        expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
-        next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
-        scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
-        last_error: last_error(entry, now),
-        warning: entry.warning.clone(),
-        budget: budget_status(slot, entry, now),
-        tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
+    fn slot_status(&self, slot: &Slot, case: &Case, now: Timestamp) -> SlotStatus {
+        let entry = &case.entry;
+        let held = entry.access_token.as_deref();
+        let (next, _) = next_issue(slot, entry, now);
+        let next = next.max(self.queued_until(slot));
+        SlotStatus {
+            slot: slot.id.to_string(),
+            provider: slot.provider.name.to_string(),
+            psu_context: slot.context.clone(),
+            exclusive: slot.policy.exclusive,
+            state: token_state(held, now),
+            standing: standing(slot, case, now),
+            generation: entry.generation,
+            issued_at: held.map(|token| token.issued_at.to_string()),
+            expires_at: held.map(|token| token.expires_at.to_string()),
+            expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
+            next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
+            scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
+            last_error: last_error(entry, now),
+            warning: entry.warning.clone(),
+            budget: budget_status(slot, entry, now),
+            tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
+        }
     }
 }
 
@@ -259,7 +263,7 @@ fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
     if case.is_asking() {
         return StandingState::Asking;
     }
-    if case.entry.live(now).is_none() && budget_hold(slot, &case.entry, Reason::Renewal, now) > now {
+    if waits_for_budget(slot, &case.entry, now).is_some() {
         return StandingState::WaitingForBudget;
     }
     match &case.entry.standing {
@@ -292,13 +296,10 @@ fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetSta
 }
 
 fn token_status(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> TokenStatus {
-    let held = entry.access_token.as_deref();
-    let (state, reason) = match token_state(held, now) {
-        TokenState::Valid if !held.is_some_and(|held| serves(slot, token, held)) => {
-            (TokenState::Refused, Some(missing_scopes(token, held)))
-        }
-        TokenState::Valid => (TokenState::Valid, None),
-        state => (state, Some(why_not_valid(entry, state))),
+    let (state, reason) = match entry.live(now) {
+        Some(held) if serves(slot, token, held) => (TokenState::Valid, None),
+        Some(held) => (TokenState::Refused, Some(missing_scopes(entry, token, held))),
+        None => (token_state(entry.access_token.as_deref(), now), Some(why_not_valid(slot, entry, now))),
     };
     TokenStatus {
         name: token.name.to_string(),
@@ -309,14 +310,21 @@ fn token_status(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestam
     }
 }
 
-fn missing_scopes(token: &TokenSettings, held: Option<&AccessToken>) -> String {
-    let granted = held.map(|held| held.scopes.as_slice()).unwrap_or_default();
-    let missing: Vec<&str> = token.scopes.iter().filter(|s| !granted.contains(s)).map(String::as_str).collect();
-    format!("the access token held does not have {}: the provider did not grant it", missing.join(" "))
+fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> String {
+    let missing: Vec<&str> = token.scopes.iter().filter(|s| !held.scopes.contains(s)).map(String::as_str).collect();
+    let why = match &entry.denied {
+        Some(denied) if denied.outright => "the provider refused it (invalid_scope)",
+        _ => "the provider has not granted it",
+    };
+    format!("the access token held does not have {}: {why}", missing.join(" "))
 }
 
-fn why_not_valid(entry: &Entry, state: TokenState) -> String {
-    let what = if state == TokenState::Expired { "its access token has expired" } else { "it has no access token yet" };
+fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
+    let had_one = entry.access_token.is_some();
+    let what = if had_one { "its access token has expired" } else { "it has no access token yet" };
+    if let Some(until) = waits_for_budget(slot, entry, now) {
+        return format!("{what}: the budget of access tokens is used up until {until}");
+    }
     match &entry.standing {
         Standing::Failing(retry) => format!("{what}: {}", retry.failure),
         Standing::Good => what.to_owned(),
@@ -343,21 +351,24 @@ fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
     }
 }
 
-fn reasons(slot: &SlotStatus) -> Vec<String> {
-    let required = slot.tokens.iter().filter(|token| token.required);
-    required.flat_map(|token| reasons_of(slot, token)).collect()
+/// Why `slot` is not ready: at least one for each required token that is not.
+fn reasons(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> {
+    let unready = |token: &&TokenSettings| token.required && !token_is_ready(slot, entry, token, now);
+    slot.tokens.iter().filter(unready).flat_map(|token| reasons_of(slot, entry, token, now)).collect()
 }
 
-fn reasons_of(slot: &SlotStatus, token: &TokenStatus) -> Vec<String> {
-    if let Some(reason) = &token.reason {
-        return vec![format!("{} ({}): {reason}", token.name, slot.slot)];
+fn reasons_of(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> Vec<String> {
+    let status = token_status(slot, entry, token, now);
+    if let Some(reason) = status.reason {
+        return vec![format!("{} ({}): {reason}", token.name, slot.id)];
     }
-    let bad = |sink: &&SinkStatus| sink.required && sink.generation.is_none();
-    let line = |sink: &SinkStatus| {
-        let why = sink.error.as_deref().unwrap_or("not delivered yet");
-        format!("{} ({}): {}: {why}", token.name, slot.slot, sink.sink)
+    let unready = |sink: &&SinkSettings| sink.required && !sink_is_ready(entry, &sink.id, now);
+    let line = |sink: &SinkSettings| {
+        let retry = entry.receipts.get(&sink.id).and_then(|receipt| receipt.retry.as_ref());
+        let why = retry.map_or("not delivered yet", |retry| retry.reason.as_str());
+        format!("{} ({}): {}: {why}", token.name, slot.id, sink.id)
     };
-    token.sinks.iter().filter(bad).map(line).collect()
+    token.sinks.iter().filter(unready).map(line).collect()
 }
 
 fn counts(slots: &[SlotStatus]) -> Counts {

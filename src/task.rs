@@ -131,15 +131,6 @@ pub enum Row {
     Remove(Identity),
 }
 
-/// What a turn decided.
-#[derive(Debug)]
-pub struct Turn {
-    /// To save in one transaction, before anything that is released.
-    pub rows: Vec<Row>,
-    /// When to take the next turn if nothing happens before.
-    pub wake: Timestamp,
-}
-
 /// What may be done now.
 #[derive(Debug)]
 pub struct Release {

@@ -66,12 +66,15 @@ where
 
 /// `info` or `target=level,…`; other crates never say more than warnings.
 fn filter(level: &str) -> Result<Targets, String> {
-    let wrong = |_| format!("log.level {level:?} is not error, warn, info, debug, trace or target=level,…");
+    let wrong = || format!("log.level {level:?} is not error, warn, info, debug, trace or target=level,…");
     let capped = Targets::new().with_default(LevelFilter::WARN);
     if let Ok(level) = level.parse::<LevelFilter>() {
         return Ok(capped.with_target("tokend", level).with_default(level.min(LevelFilter::WARN)));
     }
-    let given: Targets = level.parse().map_err(wrong)?;
+    if !level.split(',').all(|part| part.contains('=')) {
+        return Err(wrong());
+    }
+    let given: Targets = level.parse().map_err(|_| wrong())?;
     Ok(given.iter().fold(capped, |targets, (target, level)| {
         let ours = target == "tokend" || target.starts_with("tokend::");
         targets.with_target(target, if ours { level } else { level.min(LevelFilter::WARN) })

@@ -2,7 +2,7 @@
 
 use crate::keeper::{Case, Keeper};
 use crate::ledger::Entry;
-use crate::name::Identity;
+use crate::name::{Identity, SinkId};
 use crate::plan::serves;
 use crate::settings::TokenSettings;
 use crate::slot::Slot;
@@ -35,16 +35,16 @@ fn case_is_ready(case: &Case, now: Timestamp) -> bool {
     slot.tokens.iter().filter(|token| token.required).all(|token| token_is_ready(slot, &case.entry, token, now))
 }
 
-/// Whether `token` is valid and in all its required sinks; one that still holds a valid older
-/// generation counts.
+/// Whether `token` is valid and in all its required sinks.
 #[must_use]
 pub fn token_is_ready(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> bool {
     let valid = entry.live(now).is_some_and(|live| serves(slot, token, live));
-    let delivered = |id| {
-        entry
-            .receipts
-            .get(id)
-            .is_some_and(|receipt| receipt.verified && receipt.held.is_some_and(|h| now < h.expires_at))
-    };
-    valid && token.sinks.iter().filter(|sink| sink.required).all(|sink| delivered(&sink.id))
+    valid && token.sinks.iter().filter(|sink| sink.required).all(|sink| sink_is_ready(entry, &sink.id, now))
+}
+
+/// Whether the sink called `id` was seen to hold a valid access token; an older generation counts.
+#[must_use]
+pub fn sink_is_ready(entry: &Entry, id: &SinkId, now: Timestamp) -> bool {
+    let receipt = entry.receipts.get(id).filter(|receipt| receipt.verified);
+    receipt.and_then(|receipt| receipt.held).is_some_and(|held| now < held.expires_at)
 }

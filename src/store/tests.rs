@@ -13,7 +13,9 @@ use super::*;
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
 use crate::job::Ask;
-use crate::ledger::{Denied, Held, Intention, Issue, IssueKind, Receipt, Retry, SecretChoice, SinkRetry, Standing};
+use crate::ledger::{
+    Attempts, Denied, Held, Intention, Issue, IssueKind, Receipt, Retry, SecretChoice, SinkRetry, Standing,
+};
 use crate::name::SinkId;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_248_000);
@@ -59,7 +61,13 @@ fn full(identity: &str) -> Entry {
         access_token: Some(Arc::new(token(SECRET))),
         generation: Generation(8),
         recalled: true,
-        standing: Standing::Failing(Retry { failure, attempts: 1, since: NOW, not_before: NOW }),
+        standing: Standing::Failing(Retry {
+            failure,
+            attempts: Attempts::default(),
+            since: NOW,
+            not_before: NOW,
+            asked_until: None,
+        }),
         issues: vec![
             Issue { at: Timestamp::from_secs(1), kind: IssueKind::Issued },
             Issue { at: Timestamp::from_secs(2), kind: IssueKind::Possibly },
