@@ -14,6 +14,7 @@ pub(crate) mod answer;
 pub(crate) mod built_in;
 pub(crate) mod check;
 pub(crate) mod compile;
+pub(crate) mod exchange;
 pub(crate) mod expiry;
 pub(crate) mod language;
 pub(crate) mod parameters;
@@ -27,6 +28,7 @@ pub(crate) mod variables;
 
 use crate::access_token::Issued;
 use crate::failure::Failure;
+pub use crate::preset::exchange::{Answer, Asking, Request};
 use crate::preset::expiry::Timing;
 use crate::preset::program::Program;
 use crate::secret::Secret;
@@ -156,51 +158,6 @@ pub struct PresetProblem {
     pub path: Vec<String>,
     /// What is wrong, and what to do.
     pub text: String,
-}
-
-/// A request ready to be sent. Holds secrets.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// `POST`, `GET`, `PUT`.
-    pub method: String,
-    /// The whole URL.
-    pub url: Secret,
-    /// Names and values, in order.
-    pub headers: Vec<(String, Secret)>,
-    /// The body; `None` sends `Content-Length: 0` where the method may have a body.
-    pub body: Option<Secret>,
-}
-
-/// What came back, as far as reading it needs.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body, read up to one byte beyond [`MAX_BODY`].
-    pub body: Vec<u8>,
-    /// The `Date` header, read.
-    pub date: Option<Timestamp>,
-    /// `Retry-After`, read (seconds or HTTP date) and capped at one hour.
-    pub retry_after: Option<Duration>,
-    /// The host that `Location` names, for 3xx.
-    pub location_host: Option<String>,
-}
-
-/// What a request is made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
-    /// The token URL, already discovered.
-    pub token_url: &'a str,
-    /// The parameters that are not secret.
-    pub parameters: &'a Parameters,
-    /// The secret ones.
-    pub secrets: &'a Secrets,
-    /// The API scopes, without the context.
-    pub scopes: &'a [String],
-    /// The PSU context.
-    pub context: Option<&'a str>,
-    /// The provider's own word on how long tokens live whose answer names no expiry.
-    pub ttl: Option<Duration>,
 }
 
 impl Preset {

@@ -1,6 +1,11 @@
 //! Servers that behave badly, each on a real socket: what a request to them comes to, and whether
 //! a token may have been issued.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test touches the world"
+)]
 
 #[path = "wire/asking.rs"]
 mod asking;

@@ -187,7 +187,7 @@ fn nested_answers_can_be_described() {
     let (parameters, secrets) = (parameters(json!({"app": "Acme"})), secrets(&[("key", "hunter2")]));
     let body = r#"{"code":0,"data":{"tokens":[{"value":"t"}],"ms":"60000","server":{"eu":1},"echo":"key hunter2"}}"#;
     let issued = preset.read(&asking(&parameters, &secrets), &answer(200, body), NOW, NOW).unwrap();
-    assert_eq!((issued.secret.expose(), lifetime(&issued)), ("t", Duration::from_secs(60)));
+    assert_eq!((issued.secret.expose(), lifetime(&issued)), ("t", Duration::from_mins(1)));
     let extra = BTreeMap::from([("app".into(), json!("Acme")), ("server".into(), json!({"eu": 1}))]);
     assert_eq!(issued.extra, extra, "and never what holds a secret");
     assert_eq!(preset.scheme, "Token");
