@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
 //! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`] | decide |
-//! | 4 edges | [`store`] (SQLite), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
+//! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
 //! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`settings`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`] | have any effect |

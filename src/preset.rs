@@ -14,7 +14,7 @@ pub(crate) mod answer;
 pub(crate) mod built_in;
 pub(crate) mod check;
 pub(crate) mod compile;
-pub(crate) mod exchange;
+mod endpoint;
 pub(crate) mod expiry;
 pub(crate) mod language;
 pub(crate) mod parameters;
@@ -28,7 +28,6 @@ pub(crate) mod variables;
 
 use crate::access_token::Issued;
 use crate::failure::Failure;
-pub use crate::preset::exchange::{Answer, Asking, Request};
 use crate::preset::expiry::Timing;
 use crate::preset::program::Program;
 use crate::secret::Secret;
@@ -160,6 +159,51 @@ pub struct PresetProblem {
     pub text: String,
 }
 
+/// A request ready to be sent. Holds secrets.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `POST`, `GET`, `PUT`.
+    pub method: String,
+    /// The whole URL.
+    pub url: Secret,
+    /// Names and values, in order.
+    pub headers: Vec<(String, Secret)>,
+    /// The body; `None` sends `Content-Length: 0` where the method may have a body.
+    pub body: Option<Secret>,
+}
+
+/// What came back, as far as reading it needs.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, read up to one byte beyond [`MAX_BODY`].
+    pub body: Vec<u8>,
+    /// The `Date` header, read.
+    pub date: Option<Timestamp>,
+    /// `Retry-After`, read (seconds or HTTP date) and capped at one hour.
+    pub retry_after: Option<Duration>,
+    /// The host that `Location` names, for 3xx.
+    pub location_host: Option<String>,
+}
+
+/// What a request is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The token URL, already discovered.
+    pub token_url: &'a str,
+    /// The parameters that are not secret.
+    pub parameters: &'a Parameters,
+    /// The secret ones.
+    pub secrets: &'a Secrets,
+    /// The API scopes, without the context.
+    pub scopes: &'a [String],
+    /// The PSU context.
+    pub context: Option<&'a str>,
+    /// The provider's own word on how long tokens live whose answer names no expiry.
+    pub ttl: Option<Duration>,
+}
+
 impl Preset {
     /// The built-in preset called `name`.
     #[must_use]
@@ -194,42 +238,6 @@ impl Preset {
             Exclusive::Always => true,
             Exclusive::Parameter(name) => parameters.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false),
         }
-    }
-
-    /// Whether the parameter called `name` must be given, given the others.
-    #[must_use]
-    pub fn is_required(&self, name: &str, parameters: &Parameters) -> bool {
-        let Some(when) = self.program.required_when.get(name) else {
-            return self.parameters.get(name).is_some_and(|parameter| parameter.required);
-        };
-        let variables = variables::of_parameters(&self.parameters, parameters);
-        let said = self.program.templates.render(when, &variables);
-        said.is_ok_and(|said| said.eq_ignore_ascii_case("true"))
-    }
-
-    /// The token URL that the parameters build; `None` where an issuer must be asked for it.
-    ///
-    /// Errors: what is wrong, in words.
-    pub fn token_url(&self, parameters: &Parameters) -> Result<Option<String>, String> {
-        let variables = variables::of_parameters(&self.parameters, parameters);
-        let render = |text| self.program.templates.render(text, &variables);
-        if let Some(url) = &self.program.request.url {
-            return render(url).map(Some);
-        }
-        match self.issuer(parameters)? {
-            Some(_) => Ok(None),
-            None => Err("token_url is missing (or issuer)".into()),
-        }
-    }
-
-    /// The issuer that the parameters name, whose metadata (RFC 8414) names the token URL.
-    ///
-    /// Errors: what is wrong, in words.
-    pub fn issuer(&self, parameters: &Parameters) -> Result<Option<String>, String> {
-        let variables = variables::of_parameters(&self.parameters, parameters);
-        let issuer = self.program.request.issuer.as_ref();
-        let issuer = issuer.map(|issuer| self.program.templates.render(issuer, &variables)).transpose()?;
-        Ok(issuer.filter(|issuer| !issuer.is_empty()))
     }
 
     /// When to refresh, given the provider's parameters.

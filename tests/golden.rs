@@ -65,7 +65,10 @@ fn compare(preset: &str, file: &str, run: impl Fn(&Arc<Preset>, &Case) -> String
         }
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, written.trim_end().to_owned() + "\n").unwrap();
+        // The other test may be reading it.
+        let fresh = path.with_extension("fresh");
+        fs::write(&fresh, written.trim_end().to_owned() + "\n").unwrap();
+        fs::rename(&fresh, &path).unwrap();
     } else {
         assert!(wrong.is_empty(), "{}:{wrong}", path.display());
     }

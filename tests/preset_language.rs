@@ -299,9 +299,7 @@ fn a_json_that_is_too_deep_is_malformed_and_nothing_worse() {
     assert!(matches!(result, Err(Failure::Malformed(_))));
 }
 
-#[test]
-fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
-    let text = r#"
+const ALL_WRONG: &str = r#"
         colour = "red"
         description = 5
         [parameters.Client-Id]
@@ -343,7 +341,10 @@ fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
         lead = "soon"
         budget = { issues = "{{ n }}", per = "1h" }
     "#;
-    let found = problems(text);
+
+#[test]
+fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
+    let found = problems(ALL_WRONG);
     let expected = [
         "colour: unknown key; a preset has description, source, ",
         "description: must be a text",

@@ -40,14 +40,12 @@ impl Server {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (from, home) = (root.join("tests/servers/oidc-provider"), root.join("target/servers/oidc-provider"));
         fs::create_dir_all(&home).unwrap();
+        let lock = |home: &Path| fs::read(home.join("package-lock.json")).ok();
+        let is_installed = lock(&from) == lock(&home) && home.join("node_modules/.package-lock.json").exists();
         let copied = |name: &str| fs::copy(from.join(name), home.join(name)).map(|_| ());
         ["package.json", "package-lock.json", "server.mjs"].into_iter().try_for_each(copied).unwrap();
-        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
-        let installed = Command::new("npm").args(install).current_dir(&home).output();
-        match installed {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr))),
-            Err(error) => return Err(format!("npm: {error}")),
+        if !is_installed {
+            install(&home)?;
         }
         let mut node = Command::new("node");
         node.arg("server.mjs").current_dir(&home).env("CLIENT_SECRET", SECRET);
@@ -86,6 +84,13 @@ impl Server {
         let answer = std::io::read_to_string(stream).unwrap();
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
+}
+
+fn install(home: &Path) -> Result<(), String> {
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+    let output = Command::new("npm").args(arguments).current_dir(home).output().map_err(|e| format!("npm: {e}"))?;
+    let told = || format!("npm ci: {}", String::from_utf8_lossy(&output.stderr));
+    output.status.success().then_some(()).ok_or_else(told)
 }
 
 fn asking(table: &str, endpoint: Endpoint) -> Asked {
