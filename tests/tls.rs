@@ -1,6 +1,11 @@
 //! TLS as operators meet it: own CAs, wrong certificates, client certificates, and a host without
 //! any CA at all. The far side is a real TLS server on loopback.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test touches the world"
+)]
 
 #[path = "wire/asking.rs"]
 mod asking;
@@ -44,6 +49,7 @@ fn roots(ca: &str) -> RootCertStore {
 }
 
 /// Whether a server wants to see a client certificate.
+#[derive(Clone, Copy)]
 enum Wants {
     Nothing,
     ClientCertificate,
