@@ -37,15 +37,15 @@ fn headline(status: &Status, coloured: bool) -> String {
 fn rows(status: &Status, coloured: bool) -> Vec<String> {
     let now = Timestamp::parse_rfc3339(&status.now).unwrap_or(Timestamp::EPOCH);
     let mut shown = table(&["TOKEN", "STATE", "EXPIRES IN", "NEXT REFRESH", "GENERATION", "FILES", "SLOT"]);
-    let mut states = Vec::new();
+    let mut words = Vec::new();
     for slot in &status.slots {
         for token in &slot.tokens {
             shown.add_row(row(slot, token, now));
-            states.push(state(slot, token));
+            words.push(state(slot, token));
         }
     }
     let mut lines = lines_of(&shown);
-    for (line, (word, tone)) in lines.iter_mut().skip(1).zip(states) {
+    for (line, (word, tone)) in lines.iter_mut().skip(1).zip(words) {
         *line = line.replacen(&format!(" {word} "), &format!(" {} ", toned(word, tone, coloured)), 1);
     }
     lines

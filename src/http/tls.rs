@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -30,7 +29,7 @@ struct Loaded {
 }
 
 /// What changes when a file is written or replaced.
-type Stamp = Option<(SystemTime, u64, u64)>;
+type Stamp = Option<((i64, i64), u64, u64)>;
 
 impl Configs {
     /// The settings for connections without TLS: nothing is trusted.
@@ -124,7 +123,7 @@ fn key_in(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
     let stamp = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        Some(((metadata.mtime(), metadata.mtime_nsec()), metadata.len(), metadata.ino()))
     };
     let paths = [&files.ca_file, &files.cert_file, &files.key_file];
     paths.into_iter().flatten().map(|path| stamp(path)).collect()
