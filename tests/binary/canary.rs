@@ -55,7 +55,7 @@ fn faults() -> Vec<Fault> {
 #[test]
 fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
     let setup = with_all_presets(Duration::from_secs(3600));
-    let daemon = setup.run_with(&[("TOKEND_LOG__LEVEL", "trace")]);
+    let daemon = setup.run_with(&[("TOKEND_LOG__LEVEL", "debug,hyper=debug,reqwest=debug,rustls=debug")]);
     daemon.wait_ready();
     let mut seen: HashSet<String> = delivered(&setup).into_values().collect();
     let mut answers = String::new();

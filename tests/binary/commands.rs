@@ -76,7 +76,7 @@ fn plan_shows_who_shares_what_and_asks_nobody() {
     let setup = with_exclusive();
     let said = setup.tokend(&["plan"]);
     let out = said.out();
-    for word in ["op/corporate", "shared", "accountinformation", "at most two an hour", "only issuer"] {
+    for word in ["op/corporate", "shared", "accountinformation", "at most two an hour", "the only one that asks"] {
         assert!(out.contains(word), "{word:?} is missing in:\n{out}");
     }
     let json = setup.tokend(&["plan", "--json", "--for", "2h"]).json();

@@ -119,8 +119,10 @@ pub fn with_all_presets(lifetime: Duration) -> Setup {
 /// The access tokens in the files of `with_all_presets`, by file.
 pub fn delivered(setup: &Setup) -> BTreeMap<String, String> {
     let header = |text: String| text.strip_prefix("Authorization: Bearer ").unwrap().trim_end_matches('\n').to_owned();
-    let json = |text: String| serde_json::from_str::<Value>(&text).unwrap()["access_token"].as_str().unwrap().to_owned();
-    let env = |text: String| text.lines().next().unwrap().split_once('=').unwrap().1.trim_matches(['"', '\'']).to_owned();
+    let json =
+        |text: String| serde_json::from_str::<Value>(&text).unwrap()["access_token"].as_str().unwrap().to_owned();
+    let env =
+        |text: String| text.lines().next().unwrap().split_once('=').unwrap().1.trim_matches(['"', '\'']).to_owned();
     let files = fs::read_dir(setup.path("tokens")).unwrap().map(|file| file.unwrap().file_name());
     let names = files.map(|name| name.into_string().unwrap()).filter(|name| !name.starts_with('.'));
     names

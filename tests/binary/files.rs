@@ -69,7 +69,7 @@ fn a_group_that_does_not_exist_is_told_with_the_remedy() {
     assert!(checked.out().contains("no-such-group"), "{checked:?}");
     let daemon = setup.run();
     let error = failing_sink(&daemon, "a").error.unwrap();
-    assert!(error.contains("no-such-group") && error.contains("groupadd"), "{error}");
+    assert!(error.contains("no-such-group") && error.contains("create it, or correct `group`"), "{error}");
     assert_eq!(setup.read("tokens/a"), None, "not even without its group");
 }
 
@@ -133,6 +133,16 @@ fn what_was_changed_on_disk_is_put_right_at_the_next_start_without_asking() {
     assert_eq!(setup.read("tokens/b"), held);
     assert_eq!(fs::metadata(setup.path("tokens/b")).unwrap().ino(), inode, "what is right is not rewritten");
     assert_eq!(setup.issued(Vendor::OAuth2), 2);
+}
+
+#[test]
+fn what_a_killed_daemon_left_half_written_is_swept() {
+    let setup = Setup::with_tokens(&["a"]);
+    setup.write("tokens/.a.tokend-x1Y2z3", "half");
+    setup.write("tokens/.other.tokend-x1Y2z3", "not ours");
+    let _daemon = setup.run_ready();
+    assert_eq!(setup.read("tokens/.a.tokend-x1Y2z3"), None);
+    assert!(setup.read("tokens/.other.tokend-x1Y2z3").is_some());
 }
 
 #[test]

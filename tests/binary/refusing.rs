@@ -134,6 +134,18 @@ fn a_state_directory_that_cannot_be_had_ends_with_73_and_its_name() {
 }
 
 #[test]
+fn a_socket_on_which_another_daemon_answers_ends_with_73_and_its_name() {
+    let setup = Setup::with_tokens(&["a"]);
+    let daemon = setup.run_ready();
+    let config = setup.read("tokend.toml").unwrap();
+    setup.write_config(&config.replace("/state\"", "/other\""));
+    let socket = setup.path("tokend.sock").display().to_string();
+    setup.tokend(&["run"]).must_fail(73, &[&socket, "another program already answers"]);
+    assert_eq!(daemon.get("/healthz").status, 200, "the first one keeps its socket");
+    assert_eq!(setup.issued(Vendor::OAuth2), 1);
+}
+
+#[test]
 fn a_socket_that_cannot_be_had_ends_with_73_and_its_name() {
     let setup = Setup::with_tokens(&["a"]);
     let config = setup.read("tokend.toml").unwrap();

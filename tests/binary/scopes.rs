@@ -88,7 +88,10 @@ fn a_refused_union_leaves_those_served_who_need_no_more() {
     let find = |name: &str| slot.tokens.iter().find(|token| token.name == name).unwrap().clone();
     assert_eq!((find("accounts").state, find("accounts").reason), (TokenState::Valid, None));
     let reason = find("payments").reason.unwrap();
-    assert!(reason.contains("paymentinitiation") && reason.contains("did not grant"), "{reason}");
+    assert!(
+        reason.contains("paymentinitiation") && reason.contains("the provider refused it (invalid_scope)"),
+        "{reason}"
+    );
     assert_eq!(setup.read("tokens/accounts").as_deref(), Some(held.as_str()));
     assert_eq!(setup.read("tokens/payments"), None);
     assert_eq!(daemon.get("/v1/tokens/accounts").status, 200);

@@ -34,7 +34,7 @@ fn a_secret_that_was_wrong_and_is_put_right_is_taken() {
     let daemon = setup.run();
     let error = daemon.wait_failing("a");
     assert_eq!((error.class.as_str(), daemon.slot("a").standing), ("refused", StandingState::Refused));
-    assert!(error.reason.contains("client_secret"), "it names the remedy: {}", error.reason);
+    assert!(error.reason.contains("are client_id and client_secret right?"), "{}", error.reason);
     setup.write("secrets/a", &secret_of("a"));
     daemon.signal(Signal::HUP);
     daemon.wait_ready();
