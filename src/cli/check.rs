@@ -18,7 +18,14 @@ const LONG_LEAD: Duration = Duration::from_mins(5);
 
 pub(crate) fn check(config_path: &Path) -> Result<u8, Fatal> {
     protect();
-    let config = load(config_path)?;
+    let config = match load(config_path) {
+        Ok(config) => config,
+        // What is wrong is the result here, not a failure of the command.
+        Err(problems) => {
+            print(&format!("{problems}\n"))?;
+            return Ok(problems.code);
+        }
+    };
     let places = Places::find(&config.daemon);
     let mut lines: Vec<String> = warnings(&config).iter().map(|line| format!("warning: {line}")).collect();
     lines.extend(notes(&config).iter().map(|line| format!("note: {line}")));
