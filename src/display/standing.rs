@@ -107,7 +107,7 @@ fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
     let mut matters = Vec::new();
     if let Some(error) = &slot.last_error {
         let tone = if slot.standing == StandingState::Refused { Tone::Bad } else { Tone::Doubtful };
-        let attempts = if error.attempts == 1 { "attempt".into() } else { format!("{} attempts", error.attempts) };
+        let attempts = if error.attempts > 1 { format!("{} attempts", error.attempts) } else { "1 attempt".into() };
         let line = format!(
             "{}: {} ({attempts} since {}; next at {})",
             slot.slot,

@@ -122,7 +122,7 @@ async fn read(
 }
 
 fn find(shelf: &Shelf, name: &str) -> Result<(Name, Item), Problem> {
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "there is no token of this name in the configuration");
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"));
     let name = Name::parse(name).map_err(|_| unknown())?;
     let item = shelf.find(&name).ok_or_else(unknown)?;
     Ok((name, item))
