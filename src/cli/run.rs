@@ -15,6 +15,8 @@ use crate::telemetry::{Destination, start};
 
 /// How long a thread that brought files waits for more before it ends.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
+/// How many directories may hang before they delay others.
+const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
@@ -28,7 +30,8 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
 
 /// The one thread that everything but the disk runs on.
 pub(crate) fn runtime() -> Result<Runtime, Fatal> {
-    let built = Builder::new_current_thread().enable_all().thread_keep_alive(IDLE_THREAD).build();
+    let mut builder = Builder::new_current_thread();
+    let built = builder.enable_all().thread_keep_alive(IDLE_THREAD).max_blocking_threads(MOST_THREADS).build();
     built.map_err(|error| Fatal::new(SOFTWARE, format!("cannot start: {error}")))
 }
 
