@@ -24,7 +24,11 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
     let launch = Launch { config, config_path: config_path.to_owned(), until };
-    let status = runtime()?.block_on(async { live(launch, Ears::with_signals()?).await })?;
+    let runtime = runtime()?;
+    let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
+    // A directory or a resolver that hangs must not hold up the end.
+    runtime.shutdown_background();
+    let status = lived?;
     if once { Ok(judge(&status)) } else { Ok(0) }
 }
 

@@ -2,15 +2,6 @@
 //!
 //! It is installed from the lock file beside its configuration into `target/servers/`. Where Node.js
 //! or the registry cannot be reached the test says so and passes, unless `CI=true`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a test touches the world"
-)]
-
-#[path = "wire/asking.rs"]
-mod asking;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use asking::Asked;
+use crate::asking::Asked;
 use tokend::access_token::Issued;
 use tokend::failure::Failure;
 use tokend::preset::Preset;

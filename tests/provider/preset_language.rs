@@ -1,5 +1,4 @@
 //! The preset language: what a preset of the operator's own can say, and what is wrong with one.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,23 +1,12 @@
 //! Issuers whose metadata names the token endpoint (RFC 8414).
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a test touches the world"
-)]
-
-#[path = "wire/asking.rs"]
-mod asking;
-#[path = "wire/listener.rs"]
-mod listener;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use asking::Asked;
-use listener::{listen, read_request};
+use crate::asking::Asked;
+use crate::listener::{listen, read_request};
 use tokend::failure::{Failure, Reach};
 use tokend::http::Http;
 use tokend::preset::Preset;
