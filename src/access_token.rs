@@ -46,7 +46,7 @@ pub struct Issued {
     pub expires_at: Timestamp,
     /// Answer fields and parameters that the preset exports to readers. Never secret.
     pub extra: BTreeMap<String, serde_json::Value>,
-    /// What a person should know although the answer was usable ("expires_at and expires_in disagree").
+    /// What a person should know although the answer was usable ("`expires_at` and `expires_in` disagree").
     pub warning: Option<String>,
 }
 

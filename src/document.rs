@@ -92,6 +92,7 @@ pub fn generation_in(content: &[u8]) -> Option<Generation> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, reason = "asks a shell")]
 mod tests {
     use super::*;
 

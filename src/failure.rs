@@ -115,12 +115,18 @@ impl Failure {
 }
 
 fn said(refusal: &Refusal) -> String {
-    let mut text = format!("refused with HTTP {}", refusal.status);
-    if let Some(code) = &refusal.code {
-        text.push_str(&format!(", {code}"));
+    let code = refusal.code.as_ref().map(|code| format!(", {code}")).unwrap_or_default();
+    let description = refusal.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    format!("refused with HTTP {}{code}{description}{}", refusal.status, remedy(refusal))
+}
+
+/// What a person can look at, where the refusal tells.
+fn remedy(refusal: &Refusal) -> &'static str {
+    if refusal.credentials {
+        "; are client_id and client_secret right?"
+    } else if refusal.is_about_scope() {
+        "; are these scopes granted to this client?"
+    } else {
+        ""
     }
-    if let Some(description) = &refusal.description {
-        text.push_str(&format!(": {description}"));
-    }
-    text
 }

@@ -92,6 +92,8 @@ pub enum JobResult {
         sink: SinkId,
         /// Which generation was brought.
         generation: Generation,
+        /// When that expires.
+        expires_at: Timestamp,
         /// What the sink now holds, or what is wrong with it, in words for a person.
         result: Result<Delivered, String>,
     },

@@ -29,7 +29,7 @@ pub struct Entry {
     pub intention: Option<Intention>,
     /// A union of scopes that the provider did not grant.
     pub denied: Option<Denied>,
-    /// The scopes of the newest access token's request: what is asked again when a union is denied.
+    /// The API scopes last asked for and granted: what is asked again when a union is denied.
     pub granted: Option<Vec<String>>,
     /// An admin asked for a refresh that has not been made yet.
     pub forced: bool,
@@ -70,6 +70,15 @@ impl Entry {
     pub fn live(&self, now: Timestamp) -> Option<&Arc<AccessToken>> {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
+
+    /// Until when the provider itself asked for patience; `EPOCH` when it did not.
+    #[must_use]
+    pub fn asked_until(&self) -> Timestamp {
+        match &self.standing {
+            Standing::Failing(retry) => retry.asked_until.unwrap_or(Timestamp::EPOCH),
+            Standing::Good => Timestamp::EPOCH,
+        }
+    }
 }
 
 /// How it stands with the provider.
@@ -87,17 +96,29 @@ pub struct Retry {
     /// What went wrong last.
     pub failure: Failure,
     /// How many times in a row.
-    pub attempts: u32,
+    pub attempts: Attempts,
     /// Since when.
     pub since: Timestamp,
     /// Not tried again before this.
     pub not_before: Timestamp,
+    /// Until when the provider itself asked for patience.
+    pub asked_until: Option<Timestamp>,
+}
+
+/// Failed attempts in a row, by class: a provider that is now busy, now refusing gets no new
+/// rhythm each time it changes its mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Nobody answered, or asked for patience.
+    pub unreachable: u32,
+    /// Refused.
+    pub refused: u32,
 }
 
 /// An access token that was issued, or may have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Issue {
-    /// When its request was sent.
+    /// When it arrived; for one that never did, when its request was sent.
     pub at: Timestamp,
     /// Whether it arrived.
     pub kind: IssueKind,

@@ -10,16 +10,36 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub(crate) mod answer;
+pub(crate) mod built_in;
+pub(crate) mod check;
+pub(crate) mod compile;
+mod endpoint;
+pub(crate) mod expiry;
+pub(crate) mod language;
+pub(crate) mod parameters;
+pub(crate) mod program;
+pub(crate) mod redact;
+pub(crate) mod refresh;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod template;
+pub(crate) mod variables;
+
 use crate::access_token::Issued;
 use crate::failure::Failure;
+use crate::preset::expiry::Timing;
+use crate::preset::program::Program;
 use crate::secret::Secret;
-use crate::settings::Budget;
 use crate::time::Timestamp;
 
 /// Values of a provider's parameters that are not secret.
 pub type Parameters = BTreeMap<String, serde_json::Value>;
 /// Values of a provider's secret parameters.
 pub type Secrets = BTreeMap<String, Secret>;
+
+/// The longest body of an answer, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
 
 /// A provider type.
 #[derive(Clone, Debug)]
@@ -28,12 +48,15 @@ pub struct Preset {
     pub name: String,
     /// One line for `tokend presets`.
     pub description: String,
+    /// The vendor's page that it was written from.
+    pub source: String,
     /// What a provider table of this type takes.
     pub parameters: BTreeMap<String, Parameter>,
     /// PSU contexts and scopes.
     pub context: ContextRules,
     /// The scheme of the `Authorization` header that readers send; `Bearer` unless it says otherwise.
     pub scheme: String,
+    program: Arc<Program>,
 }
 
 /// A parameter of a preset.
@@ -41,7 +64,7 @@ pub struct Preset {
 pub struct Parameter {
     /// One line for people.
     pub description: String,
-    /// Whether a provider table must give it.
+    /// Whether a provider table must give it whatever else it says; see also [`Preset::is_required`].
     pub required: bool,
     /// Whether it is given as a secret.
     pub secret: bool,
@@ -87,6 +110,8 @@ pub struct ContextRules {
     pub requires: BTreeMap<String, String>,
     /// Whether a token must list at least one scope.
     pub scopes_required: bool,
+    /// What the vendor asks of those who ask for tokens, in one sentence; shown by `tokend plan`.
+    pub rule: Option<String>,
 }
 
 /// When tokens of one account share one slot.
@@ -116,6 +141,15 @@ pub struct RefreshRules {
     pub budget: Option<Budget>,
 }
 
+/// `budget = { issues = 3, per = "1h" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many access tokens may be issued.
+    pub issues: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
 /// Something wrong with a preset's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresetProblem {
@@ -143,7 +177,7 @@ pub struct Request {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body, at most 1 MiB.
+    /// The body, read up to one byte beyond [`MAX_BODY`].
     pub body: Vec<u8>,
     /// The `Date` header, read.
     pub date: Option<Timestamp>,
@@ -166,32 +200,34 @@ pub struct Asking<'a> {
     pub scopes: &'a [String],
     /// The PSU context.
     pub context: Option<&'a str>,
+    /// The provider's own word on how long tokens live whose answer names no expiry.
+    pub ttl: Option<Duration>,
 }
 
 impl Preset {
     /// The built-in preset called `name`.
     #[must_use]
-    pub fn built_in(_name: &str) -> Option<Arc<Self>> {
-        None
+    pub fn built_in(name: &str) -> Option<Arc<Self>> {
+        built_in::preset(name)
     }
 
     /// The names of the built-in presets.
     #[must_use]
     pub fn built_in_names() -> &'static [&'static str] {
-        &[]
+        &built_in::NAMES
     }
 
     /// The text of the built-in preset called `name`, as shipped.
     #[must_use]
-    pub fn built_in_text(_name: &str) -> Option<&'static str> {
-        None
+    pub fn built_in_text(name: &str) -> Option<&'static str> {
+        built_in::text(name)
     }
 
     /// Reads a preset from its TOML table.
     ///
     /// Errors: every problem found.
-    pub fn from_table(_name: &str, _table: &toml::Table) -> Result<Self, Vec<PresetProblem>> {
-        Err(Vec::new())
+    pub fn from_table(name: &str, table: &toml::Table) -> Result<Self, Vec<PresetProblem>> {
+        check::preset(name, table)
     }
 
     /// Whether tokens of one account share one slot, given the provider's parameters.
@@ -204,44 +240,26 @@ impl Preset {
         }
     }
 
-    /// The token URL that the parameters build; `None` where an issuer must be asked for it.
-    ///
-    /// Errors: what is wrong, in words.
-    pub fn token_url(&self, _parameters: &Parameters) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-
-    /// The issuer that the parameters name, whose metadata (RFC 8414) names the token URL.
-    ///
-    /// Errors: what is wrong, in words.
-    pub fn issuer(&self, parameters: &Parameters) -> Result<Option<String>, String> {
-        Ok(parameters.get("issuer").and_then(serde_json::Value::as_str).map(String::from))
-    }
-
-    /// Whether the parameter called `name` must be given, given the others.
-    #[must_use]
-    pub fn is_required(&self, name: &str, _parameters: &Parameters) -> bool {
-        self.parameters.get(name).is_some_and(|parameter| parameter.required)
-    }
-
     /// When to refresh, given the provider's parameters.
     ///
     /// Errors: what is wrong, in words.
-    pub fn refresh_rules(&self, _parameters: &Parameters) -> Result<RefreshRules, String> {
-        Ok(RefreshRules::default())
+    pub fn refresh_rules(&self, parameters: &Parameters) -> Result<RefreshRules, String> {
+        let variables = variables::of_parameters(&self.parameters, parameters);
+        refresh::rules(&self.program.refresh, &self.program.templates, &variables)
     }
 
     /// The values of non-secret parameters that make an access token another one (audience, resource).
     #[must_use]
-    pub fn identity_parts(&self, _parameters: &Parameters) -> Vec<String> {
-        Vec::new()
+    pub fn identity_parts(&self, parameters: &Parameters) -> Vec<String> {
+        let named = self.program.identity.iter();
+        named.filter_map(|name| Some(format!("{name}={}", parameters.get(name)?))).collect()
     }
 
     /// The request to send.
     ///
     /// Errors: what is wrong, in words; never a secret.
-    pub fn request(&self, _asking: &Asking<'_>) -> Result<Request, String> {
-        Err(String::new())
+    pub fn request(&self, asking: &Asking<'_>) -> Result<Request, String> {
+        request::request(self, asking)
     }
 
     /// Reads the answer to a request that was sent at `asked_at` and answered at `answered_at`.
@@ -250,11 +268,11 @@ impl Preset {
     /// their description, with every secret of `asking` blanked.
     pub fn read(
         &self,
-        _asking: &Asking<'_>,
-        _answer: &Answer,
-        _asked_at: Timestamp,
-        _answered_at: Timestamp,
+        asking: &Asking<'_>,
+        answer: &Answer,
+        asked_at: Timestamp,
+        answered_at: Timestamp,
     ) -> Result<Issued, Failure> {
-        Err(Failure::Malformed(String::new()))
+        answer::read(self, asking, answer, Timing { asked_at, answered_at, date: answer.date })
     }
 }

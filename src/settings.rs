@@ -10,6 +10,8 @@ use crate::name::{Name, SinkId};
 use crate::preset::Preset;
 use crate::secret::Secret;
 
+pub use crate::preset::Budget;
+
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
 pub struct DaemonSettings {
@@ -164,15 +166,6 @@ pub struct Rate {
     pub per: Duration,
 }
 
-/// `budget = { issues = 3, per = "1h" }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// How many access tokens may be issued.
-    pub issues: u32,
-    /// In how long.
-    pub per: Duration,
-}
-
 /// Where a secret comes from.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
@@ -222,6 +215,14 @@ pub struct SinkSettings {
     pub required: bool,
     /// The file to keep.
     pub file: FileSettings,
+}
+
+impl SinkSettings {
+    /// Whether the generation can be read back from what it holds.
+    #[must_use]
+    pub fn holds_generation(&self) -> bool {
+        self.file.format == FileFormat::Json
+    }
 }
 
 /// `{ file = "/path", format = "raw", mode = "0640", owner = "tokend", group = "api" }`.

@@ -55,6 +55,21 @@ impl Slot {
         self.sinks().find(|(_, sink)| &sink.id == id)
     }
 
+    /// Where in the slot the sink called `id` is: the index of its token, and its own in that.
+    #[must_use]
+    pub fn place_of(&self, id: &SinkId) -> Option<(usize, usize)> {
+        self.tokens.iter().enumerate().find_map(|(token_index, token)| {
+            let sink_index = token.sinks.iter().position(|sink| &sink.id == id)?;
+            Some((token_index, sink_index))
+        })
+    }
+
+    /// Whether requests are counted, so that one that is about to leave must be on disk first.
+    #[must_use]
+    pub fn counts_issues(&self) -> bool {
+        self.policy.exclusive || self.policy.budget.is_some()
+    }
+
     /// The token called `name`.
     #[must_use]
     pub fn token(&self, name: &Name) -> Option<&TokenSettings> {

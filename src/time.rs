@@ -118,7 +118,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = &rest[unit_len..];
         total += Duration::from_millis(number.checked_mul(unit).ok_or_else(wrong)?);
     }
-    let longest = Duration::from_secs(100 * 366 * 86_400);
+    let longest = Duration::from_hours(100 * 366 * 24);
     if text.is_empty() || total > longest {
         return Err(wrong());
     }

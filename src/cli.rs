@@ -1,0 +1,170 @@
+//! The command line: what can be asked of the program, and the exit code that says what came of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::get::Format;
+use crate::fatal::{Fatal, SOFTWARE, USAGE};
+use crate::loading::DEFAULT_CONFIG;
+
+mod asking;
+mod check;
+mod fetch;
+mod get;
+mod plan;
+mod presets;
+mod refresh;
+mod run;
+mod status;
+
+/// Keeps API access tokens fresh and hands them to other programs.
+#[derive(Debug, Parser)]
+#[command(name = "tokend", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Run {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Bring every slot and sink up to date, then end: 0, or 75 naming what failed
+        #[arg(long)]
+        once: bool,
+    },
+    /// Read the configuration; print all problems, notes and a summary. Touches no network
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show which slots there are, who shares them, and when each would be refreshed
+    Plan {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// How far to look ahead
+        #[arg(long = "for", value_name = "DURATION", default_value = "24h", value_parser = crate::time::parse_duration)]
+        span: std::time::Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how things stand; exit 75 when a required token is missing, or due and failing
+    Status {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a token
+    Get {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// The token's name in the configuration
+        name: String,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t = Format::Raw)]
+        format: Format,
+    },
+    /// Ask for a fresh access token before it is due
+    Refresh {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// The token's name in the configuration
+        name: String,
+    },
+    /// Ask the provider of a token once, without the daemon, and explain what came back
+    Fetch {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// The token's name in the configuration
+        name: String,
+        /// Print the access token itself
+        #[arg(long)]
+        show_token: bool,
+    },
+    /// List the presets, or print one with its parameters
+    Presets {
+        /// The preset to print
+        name: Option<String>,
+    },
+    /// See everything at once with no set-up: vendors' stand-ins, the daemon, a live table
+    Demo {
+        /// Where to put its files; default: a scratch directory that is removed at the end
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration; `conf.d/*.toml` beside it belongs to it
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct SocketArgs {
+    /// The daemon's socket
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl SocketArgs {
+    fn path(self) -> PathBuf {
+        self.socket.unwrap_or_else(crate::places::default_socket)
+    }
+}
+
+/// Does what the command line asks; returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    report_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked_for { 0 } else { USAGE });
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(fatal) => {
+            for line in &fatal.lines {
+                eprintln!("{line}");
+            }
+            ExitCode::from(fatal.code)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, Fatal> {
+    match command {
+        Command::Run { config, once } => run::run(&config.config, once),
+        Command::Check { config } => check::check(&config.config),
+        Command::Plan { config, span, json } => plan::plan(&config.config, span, json),
+        Command::Status { socket, json } => status::status(&socket.path(), json),
+        Command::Get { socket, name, format } => get::get(&socket.path(), &name, format),
+        Command::Refresh { socket, name } => refresh::refresh(&socket.path(), &name),
+        Command::Fetch { config, name, show_token } => fetch::fetch(&config.config, &name, show_token),
+        Command::Presets { name } => presets::presets(name.as_deref()),
+        Command::Demo { dir } => crate::demo::demo(dir),
+    }
+}
+
+/// A panic is a bug: it ends the program with 70 and says where, not what (it may quote a secret).
+#[expect(clippy::disallowed_methods, reason = "a thread's panic must end the process, not the thread")]
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        eprintln!("tokend: a bug{place}; please report it");
+        std::process::exit(i32::from(SOFTWARE));
+    }));
+}

@@ -1,0 +1,34 @@
+//! Asks the daemon on its socket; what it answers becomes a result or an exit code.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::fatal::{Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
+use crate::socket_client::{Answer, SocketClient};
+
+/// Longer than any request to a provider takes that an order may have to wait for.
+const ORDER_PATIENCE: Duration = Duration::from_mins(3);
+
+/// The JSON document at `target`.
+pub(crate) fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, Fatal> {
+    judge(&SocketClient::new(socket).read(target, "application/json")?)
+}
+
+/// Orders something of the daemon, and waits until it is done.
+pub(crate) fn order<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, Fatal> {
+    judge(&SocketClient::new(socket).with_patience(ORDER_PATIENCE).post(target, None)?)
+}
+
+fn judge<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fatal> {
+    let strange = "the daemon's answer is not what this version knows: restart the daemon";
+    let code = match answer.status {
+        200..300 => return answer.json().ok_or_else(|| Fatal::new(SOFTWARE, strange)),
+        400 | 404 => USAGE,
+        403 => NOT_ALLOWED,
+        429 | 502 | 503 => TRY_AGAIN,
+        _ => SOFTWARE,
+    };
+    Err(Fatal::new(code, answer.problem()))
+}

@@ -1,0 +1,75 @@
+//! `tokend check`: reads the configuration and says everything about it. Touches no network.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::run::protect;
+use crate::config::Config;
+use crate::display::print;
+use crate::fatal::Fatal;
+use crate::loading::load;
+use crate::notes::notes;
+use crate::places::Places;
+use crate::slot::Slot;
+
+/// A longer lead on an exclusive slot means that two access tokens live side by side for long.
+const LONG_LEAD: Duration = Duration::from_mins(5);
+
+pub(crate) fn check(config_path: &Path) -> Result<u8, Fatal> {
+    protect();
+    let config = match load(config_path) {
+        Ok(config) => config,
+        // What is wrong is the result here, not a failure of the command.
+        Err(problems) => {
+            print(&format!("{problems}\n"))?;
+            return Ok(problems.code);
+        }
+    };
+    let places = Places::find(&config.daemon);
+    let mut lines: Vec<String> = warnings(&config).iter().map(|line| format!("warning: {line}")).collect();
+    lines.extend(notes(&config).iter().map(|line| format!("note: {line}")));
+    if let Err(fatal) = &places {
+        lines.extend(fatal.lines.iter().map(|line| format!("note: {line}")));
+    }
+    lines.push(summary(&config));
+    print(&format!("{}\n", lines.join("\n")))?;
+    Ok(0)
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    let long = config.slots.iter().filter(|slot| slot.policy.exclusive).filter_map(|slot| {
+        let lead = slot.policy.lead.filter(|lead| *lead > LONG_LEAD)?;
+        let lead = crate::time::for_people(lead);
+        Some(format!("{}: with a lead of {lead} two access tokens of one PSU context are valid for as long", slot.id))
+    });
+    long.chain(config.slots.iter().flat_map(|slot| uninvited_scopes(slot))).collect()
+}
+
+/// The readers of a shared slot who get scopes that their token did not list.
+fn uninvited_scopes(slot: &Slot) -> Vec<String> {
+    let more = |token: &crate::settings::TokenSettings| {
+        let listed: BTreeSet<&String> = token.scopes.iter().collect();
+        let others: Vec<&str> =
+            slot.scopes.iter().filter(|scope| !listed.contains(scope)).map(String::as_str).collect();
+        let line = format!(
+            "{}: readers of {} also get {}, which shares its access token",
+            slot.id,
+            token.name,
+            others.join(" ")
+        );
+        (!others.is_empty()).then_some(line)
+    };
+    slot.tokens.iter().filter_map(more).collect()
+}
+
+fn summary(config: &Config) -> String {
+    let exclusive = config.slots.iter().filter(|slot| slot.policy.exclusive).count();
+    format!(
+        "ok: {} providers, {} tokens in {} slots ({exclusive} exclusive), {} sinks",
+        config.providers.len(),
+        config.tokens.len(),
+        config.slots.len(),
+        config.sinks.len(),
+    )
+}

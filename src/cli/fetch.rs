@@ -1,0 +1,127 @@
+//! `tokend fetch`: asks the provider of one token once, as its slot would, without the daemon, and
+//! explains what came back. For setting up.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::run::{protect, runtime};
+use crate::clock;
+use crate::config::Config;
+use crate::display::print;
+use crate::document::Document;
+use crate::failure::Failure;
+use crate::fatal::{CONFIG, Fatal, TRY_AGAIN, USAGE};
+use crate::http::Http;
+use crate::job::{Ask, JobResult};
+use crate::ledger::{Entry, Standing};
+use crate::life::open_state;
+use crate::loading::load;
+use crate::name::Name;
+use crate::places::Places;
+use crate::plan::next_issue;
+use crate::provider::Providers;
+use crate::record::{begin, record};
+use crate::slot::Slot;
+use crate::store::{Change, Opened, Store};
+use crate::telemetry::{Destination, start};
+use crate::time::for_people;
+use crate::world::secrets_for;
+
+pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<u8, Fatal> {
+    protect();
+    let config = load(config_path)?;
+    start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
+    let unknown = || Fatal::new(USAGE, format!("there is no token {name:?} in the configuration"));
+    let name = Name::parse(name).map_err(|_| unknown())?;
+    let slot = Arc::clone(config.slot_of(&name).ok_or_else(unknown)?);
+    runtime()?.block_on(async {
+        if slot.policy.exclusive {
+            fetch_exclusive(&config, &slot, &name, show_token).await
+        } else {
+            let mut entry = Entry::new(slot.identity.clone());
+            ask_once(&slot, &mut entry, None).await?;
+            explain(&slot, &entry, &name, show_token)
+        }
+    })
+}
+
+/// An exclusive slot is asked only by the one who holds the state, and what comes is kept there.
+async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: bool) -> Result<u8, Fatal> {
+    let places = Places::find(&config.daemon)?;
+    let Opened { store, entries, lost } = open_state(config, &places).await.map_err(|fatal| busy(fatal, name))?;
+    if let Some(lost) = lost {
+        eprintln!("{lost}");
+    }
+    let stored = entries.into_iter().find(|entry| entry.identity == slot.identity);
+    let mut entry = stored.unwrap_or_else(|| Entry::new(slot.identity.clone()));
+    let (due, _) = next_issue(slot, &entry, clock::now());
+    let asked = if due <= clock::now() { ask_once(slot, &mut entry, Some(&store)).await } else { Ok(()) };
+    let closed = store.close();
+    asked?;
+    closed.map_err(|why| Fatal::new(TRY_AGAIN, why))?;
+    if due > clock::now() {
+        print("This slot is exclusive and not due: the provider was not asked. What is held:\n")?;
+    }
+    explain(slot, &entry, name, show_token)
+}
+
+fn busy(fatal: Fatal, name: &Name) -> Fatal {
+    let line = fatal.lines.join("; ");
+    let remedy = format!("{line}: while the daemon runs, ask it: tokend refresh {name}");
+    if line.contains("holds the state") { Fatal::new(TRY_AGAIN, remedy) } else { fatal }
+}
+
+/// Asks once and notes what came of it; where there is a store, the intention is saved first.
+async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>) -> Result<(), Fatal> {
+    let (_, ask) = next_issue(slot, entry, clock::now());
+    begin(entry, &ask, clock::now());
+    save(slot, entry, store).await?;
+    let (asked_at, answer) = ask_provider(slot, &ask).await;
+    record(slot, entry, JobResult::Issued { ask, asked_at, answer }, clock::now());
+    save(slot, entry, store).await
+}
+
+async fn ask_provider(
+    slot: &Slot,
+    ask: &Ask,
+) -> (crate::time::Timestamp, Result<crate::access_token::Issued, Failure>) {
+    match secrets_for(slot, ask.secret_choice).await {
+        Ok(secrets) => Providers::new(Http::new()).ask(slot, ask, &secrets, &clock::now).await,
+        Err(why) => (clock::now(), Err(Failure::NotReady(why))),
+    }
+}
+
+async fn save(slot: &Slot, entry: &Entry, store: Option<&Store>) -> Result<(), Fatal> {
+    let Some(store) = store else { return Ok(()) };
+    let change = Change::Put(Box::new(entry.clone()), slot.policy.persist);
+    store.save(vec![change]).await.map_err(|why| Fatal::new(TRY_AGAIN, why))
+}
+
+fn explain(slot: &Slot, entry: &Entry, name: &Name, show_token: bool) -> Result<u8, Fatal> {
+    if let Standing::Failing(retry) = &entry.standing {
+        let line = format!("{name} ({}): {} ({})", slot.id, retry.failure, retry.failure.class());
+        return Err(Fatal::new(TRY_AGAIN, line));
+    }
+    let Some(token) = &entry.access_token else {
+        return Err(Fatal::new(TRY_AGAIN, format!("{name} ({}): no access token", slot.id)));
+    };
+    let document = Document::new(name, &slot.id, token);
+    let shown = if show_token {
+        document.access_token.clone()
+    } else {
+        format!("{} characters (--show-token prints it)", document.access_token.len())
+    };
+    let mut lines = vec![
+        format!("asked         {}", slot.endpoint().as_str()),
+        format!("slot          {}", slot.id),
+        format!("access_token  {shown}"),
+        format!("token_type    {}", document.token_type),
+        format!("scope         {}", if document.scope.is_empty() { "-" } else { &document.scope }),
+        format!("expires_at    {} ({} after it was asked for)", document.expires_at, for_people(token.lifetime())),
+    ];
+    lines.extend(document.extra.iter().map(|(field, value)| format!("extra         {field} = {value}")));
+    lines.extend(entry.warning.iter().map(|warning| format!("warning       {warning}")));
+    lines.push(String::new());
+    print(&lines.join("\n"))?;
+    Ok(0)
+}

@@ -1,0 +1,69 @@
+//! `tokend run`: the daemon, in the foreground.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::daemon::Until;
+use crate::fatal::{CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
+use crate::life::{Ears, Launch, live};
+use crate::loading::load;
+use crate::status::{SinkState, Status};
+use crate::telemetry::{Destination, start};
+
+/// How long a thread that brought files waits for more before it ends.
+const IDLE_THREAD: Duration = Duration::from_secs(2);
+/// How many directories may hang before they delay others.
+const MOST_THREADS: usize = 64;
+
+pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
+    protect();
+    let config = Arc::new(load(config_path)?);
+    start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
+    let until = if once { Until::Quiet } else { Until::Stopped };
+    let launch = Launch { config, config_path: config_path.to_owned(), until };
+    let status = runtime()?.block_on(async { live(launch, Ears::with_signals()?).await })?;
+    if once { Ok(judge(&status)) } else { Ok(0) }
+}
+
+/// The one thread that everything but the disk runs on.
+pub(crate) fn runtime() -> Result<Runtime, Fatal> {
+    let mut builder = Builder::new_current_thread();
+    let built = builder.enable_all().thread_keep_alive(IDLE_THREAD).max_blocking_threads(MOST_THREADS).build();
+    built.map_err(|error| Fatal::new(SOFTWARE, format!("cannot start: {error}")))
+}
+
+/// Secrets in memory are for nobody: no core file, no debugger of the same user.
+pub(crate) fn protect() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+fn judge(status: &Status) -> u8 {
+    let failed = failures(status);
+    for line in &failed {
+        eprintln!("{line}");
+    }
+    if failed.is_empty() { 0 } else { TRY_AGAIN }
+}
+
+/// One line for every slot and sink that is not up to date.
+fn failures(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    for slot in &status.slots {
+        if let Some(error) = &slot.last_error {
+            lines.push(format!("{}: {}", slot.slot, error.reason));
+        }
+        for token in &slot.tokens {
+            if let (Some(reason), None) = (&token.reason, &slot.last_error) {
+                lines.push(format!("{}: {reason}", token.name));
+            }
+            let stale = token.sinks.iter().filter(|sink| token.reason.is_none() && sink.state != SinkState::Current);
+            lines.extend(stale.map(|sink| {
+                format!("{}: {}: {}", token.name, sink.sink, sink.error.as_deref().unwrap_or("not delivered"))
+            }));
+        }
+    }
+    lines
+}

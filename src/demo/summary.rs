@@ -1,0 +1,41 @@
+//! What the demo says at its end: what happened, beside the vendors' rule.
+
+use std::path::Path;
+
+use crate::demo::standin::{Account, Journal, Tally, Vendor};
+use crate::display::{lines_of, table};
+
+/// The closing words.
+pub(crate) fn of(journal: &Journal, dir: &Path, kept: bool) -> String {
+    let mut rows = table(&["ACCOUNT", "PSU CONTEXT", "ISSUED", "REFUSED", "REQUESTS AT ONCE", "THE VENDOR'S RULE"]);
+    for account in journal.accounts() {
+        rows.add_row(row(account, journal.tally(account)));
+    }
+    let files = if kept { format!("Its files are in {}.", dir.display()) } else { "Its files are removed.".into() };
+    format!("What the stand-ins saw:\n\n{}\n\nThe daemon has stopped. {files}\n", lines_of(&rows).join("\n"))
+}
+
+fn row(account: &Account, tally: Tally) -> Vec<String> {
+    vec![
+        format!("{} {}", account.vendor.preset(), short(&account.client_id)),
+        if account.context.is_empty() { "-".into() } else { account.context.clone() },
+        tally.issued.to_string(),
+        tally.refused.to_string(),
+        tally.most_in_flight.to_string(),
+        rule(account.vendor).to_owned(),
+    ]
+}
+
+fn rule(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::OpenPayments => "one active access token per PSU context: one per lifetime",
+        Vendor::Vipps | Vendor::VippsPartner => "several may be valid; do not ask per call",
+        Vendor::CoreBanking | Vendor::PlainId | Vendor::OAuth2 => "-",
+    }
+}
+
+/// The first eight characters of a client id.
+fn short(client_id: &str) -> String {
+    let shown: String = client_id.chars().take(8).collect();
+    if shown.len() < client_id.len() { format!("{shown}…") } else { shown }
+}

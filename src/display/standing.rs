@@ -1,0 +1,148 @@
+//! How things stand, for a person: one row a token, and below it what is the matter and what
+//! happens next.
+
+use std::time::Duration;
+
+use crate::display::{Tone, lines_of, table, toned};
+use crate::status::{SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
+use crate::time::{Timestamp, for_people};
+
+/// The lines that show `status`.
+#[must_use]
+pub fn lines(status: &Status, coloured: bool) -> Vec<String> {
+    let mut lines = vec![headline(status, coloured), String::new()];
+    lines.extend(rows(status, coloured));
+    let troubles = matters(status);
+    if !troubles.is_empty() {
+        lines.push(String::new());
+        lines.extend(troubles.into_iter().map(|(tone, line)| format!("{} {line}", toned("!", tone, coloured))));
+    }
+    lines
+}
+
+fn headline(status: &Status, coloured: bool) -> String {
+    let counts = status.counts;
+    let (word, tone) = if status.ready { ("ready", Tone::Good) } else { ("NOT READY", Tone::Bad) };
+    format!(
+        "tokend {}: {}; {} of {} tokens valid, {} of {} files current",
+        status.version,
+        toned(word, tone, coloured),
+        counts.valid,
+        counts.tokens,
+        counts.current,
+        counts.sinks,
+    )
+}
+
+fn rows(status: &Status, coloured: bool) -> Vec<String> {
+    let now = Timestamp::parse_rfc3339(&status.now).unwrap_or(Timestamp::EPOCH);
+    let mut shown = table(&["TOKEN", "STATE", "EXPIRES IN", "NEXT REFRESH", "GENERATION", "FILES", "SLOT"]);
+    let mut words = Vec::new();
+    for slot in &status.slots {
+        for token in &slot.tokens {
+            shown.add_row(row(slot, token, now));
+            words.push(state(slot, token));
+        }
+    }
+    let mut lines = lines_of(&shown);
+    for (line, (word, tone)) in lines.iter_mut().skip(1).zip(words) {
+        *line = line.replacen(&format!(" {word} "), &format!(" {} ", toned(word, tone, coloured)), 1);
+    }
+    lines
+}
+
+fn row(slot: &SlotStatus, token: &TokenStatus, now: Timestamp) -> Vec<String> {
+    let current = token.sinks.iter().filter(|sink| sink.state == SinkState::Current).count();
+    let lives = slot.state == TokenState::Valid;
+    let others = slot.tokens.len() - 1;
+    let shared = if others > 0 { format!(" (shared by {})", others + 1) } else { String::new() };
+    vec![
+        token.name.clone(),
+        state(slot, token).0.to_owned(),
+        slot.expires_in.filter(|_| lives).map_or("-".into(), |left| for_people(Duration::from_secs(left))),
+        next_refresh(slot, now),
+        if slot.generation.0 == 0 { "-".into() } else { slot.generation.to_string() },
+        if token.sinks.is_empty() { "-".into() } else { format!("{current} of {}", token.sinks.len()) },
+        format!("{}{shared}", slot.slot),
+    ]
+}
+
+fn next_refresh(slot: &SlotStatus, now: Timestamp) -> String {
+    match slot.next_refresh.as_deref().and_then(Timestamp::parse_rfc3339) {
+        _ if slot.standing == StandingState::Asking => "asking now".into(),
+        Some(at) if at > now => format!("in {}", for_people(now.until(at))),
+        Some(_) => "due".into(),
+        None => "-".into(),
+    }
+}
+
+/// One word, and how good it is.
+fn state(slot: &SlotStatus, token: &TokenStatus) -> (&'static str, Tone) {
+    match token.state {
+        TokenState::Valid if slot.last_error.is_some() => ("valid", Tone::Doubtful),
+        TokenState::Valid => ("valid", Tone::Good),
+        TokenState::Expired => ("EXPIRED", Tone::Bad),
+        TokenState::Missing if slot.standing == StandingState::Asking => ("asking", Tone::Doubtful),
+        TokenState::Missing => ("MISSING", Tone::Bad),
+        TokenState::Refused => ("REFUSED", Tone::Bad),
+    }
+}
+
+/// What a person should know, the worst in red.
+fn matters(status: &Status) -> Vec<(Tone, String)> {
+    let mut matters = Vec::new();
+    if !status.state_writable {
+        let line = "the state cannot be written: access tokens are kept in memory; see the log for what is wrong";
+        matters.push((Tone::Bad, line.to_owned()));
+    }
+    matters.extend(status.state_notice.iter().map(|notice| (Tone::Bad, notice.clone())));
+    for slot in &status.slots {
+        matters.extend(slot_matters(slot));
+        matters.extend(slot.tokens.iter().flat_map(token_matters));
+    }
+    matters
+}
+
+fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
+    let mut matters = Vec::new();
+    if let Some(error) = &slot.last_error {
+        let tone = if slot.standing == StandingState::Refused { Tone::Bad } else { Tone::Doubtful };
+        let attempts = if error.attempts > 1 { format!("{} attempts", error.attempts) } else { "1 attempt".into() };
+        let line = format!(
+            "{}: {} ({attempts} since {}; next at {})",
+            slot.slot,
+            error.reason,
+            time_of_day(&error.since),
+            time_of_day(&error.next_attempt),
+        );
+        matters.push((tone, line));
+    }
+    if let (StandingState::WaitingForBudget, Some(budget)) = (slot.standing, slot.budget) {
+        let per = for_people(Duration::from_secs(budget.per_seconds));
+        let next = slot.next_refresh.as_deref().map_or("-".into(), time_of_day);
+        let line = format!(
+            "{}: waits for its budget ({} of {} issued in {per}); next at {next}",
+            slot.slot, budget.issued, budget.issues
+        );
+        matters.push((Tone::Bad, line));
+    }
+    matters.extend(slot.warning.iter().map(|warning| (Tone::Doubtful, format!("{}: {warning}", slot.slot))));
+    matters
+}
+
+fn token_matters(token: &TokenStatus) -> Vec<(Tone, String)> {
+    let refused = token.reason.iter().filter(|_| token.state == TokenState::Refused);
+    let mut matters: Vec<(Tone, String)> = refused.map(|why| (Tone::Bad, format!("{}: {why}", token.name))).collect();
+    for sink in &token.sinks {
+        if let Some(error) = &sink.error {
+            let holds = sink.generation.map_or("nothing".into(), |held| format!("generation {held}"));
+            matters.push((Tone::Doubtful, format!("{} → {}: {error} (it holds {holds})", token.name, sink.sink)));
+        }
+    }
+    matters
+}
+
+/// `2026-11-21T08:00:00Z` → `08:00:00Z`.
+fn time_of_day(moment: &str) -> String {
+    moment.get(11..).unwrap_or(moment).to_owned()
+}

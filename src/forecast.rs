@@ -1,0 +1,202 @@
+//! What would happen if every provider answered as documented: when each slot is refreshed, and
+//! how many access tokens that makes per hour and day, beside the vendor's rule. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::access_token::{AccessToken, Generation};
+use crate::config::Config;
+use crate::plan::{lead, renewal_of};
+use crate::secret::Secret;
+use crate::slot::Slot;
+use crate::time::Timestamp;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// What would happen from one moment to another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Forecast {
+    /// From when.
+    pub from: String,
+    /// Until when.
+    pub until: String,
+    /// Every slot, by id.
+    pub slots: Vec<SlotForecast>,
+    /// All slots of one account and PSU context together, where the preset is exclusive.
+    pub psu_contexts: Vec<GroupForecast>,
+    /// All slots of one endpoint together.
+    pub endpoints: Vec<GroupForecast>,
+    /// What the operator must see to, because no program can.
+    pub notes: Vec<String>,
+}
+
+/// One slot.
+#[derive(Clone, Debug, Serialize)]
+pub struct SlotForecast {
+    /// `provider/context` or `provider/token`.
+    pub slot: String,
+    /// The tokens that share it.
+    pub tokens: Vec<String>,
+    /// What is asked, with the PSU context.
+    pub scope: String,
+    /// The lifetime that the vendor documents, in seconds.
+    pub lifetime_seconds: u64,
+    /// How long before expiry the next access token is asked for, in seconds.
+    pub lead_seconds: f64,
+    /// When it is asked: at the beginning, and then before every expiry.
+    pub refreshes: Vec<String>,
+    /// The most in any 60 minutes.
+    pub issues_per_hour: usize,
+    /// The most in any 24 hours, counted on from what the forecast covers.
+    pub issues_per_day: usize,
+    /// The budget that holds issues, where there is one.
+    pub budget: Option<String>,
+}
+
+/// Several slots together.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupForecast {
+    /// The account and context, or the endpoint.
+    pub group: String,
+    /// The slots in it.
+    pub slots: Vec<String>,
+    /// The most in any 60 minutes.
+    pub issues_per_hour: usize,
+    /// The most in any 24 hours.
+    pub issues_per_day: usize,
+    /// What the vendor asks for.
+    pub rule: Option<String>,
+}
+
+/// Forecasts `config` from `from` for `span`, starting with nothing held.
+#[must_use]
+pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
+    let horizon = from + span.max(DAY);
+    let courses: Vec<(&Slot, Vec<Timestamp>)> =
+        config.slots.iter().map(|slot| (&**slot, course(slot, from, horizon))).collect();
+    let exclusive = courses.iter().filter(|(slot, _)| slot.policy.exclusive);
+    Forecast {
+        from: from.to_string(),
+        until: (from + span).to_string(),
+        slots: courses.iter().map(|(slot, moments)| slot_forecast(slot, moments, from + span)).collect(),
+        psu_contexts: groups(exclusive.clone(), context_of),
+        endpoints: groups(courses.iter(), |slot| slot.endpoint().as_str().to_owned()),
+        notes: exclusive
+            .map(|(slot, _)| only_issuer(slot))
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The moments at which `slot` would be asked.
+fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Vec<Timestamp> {
+    let mut moments = Vec::new();
+    let mut at = from;
+    while at < horizon && moments.len() < MOST_MOMENTS {
+        moments.push(at);
+        let token = imagined(slot, at, moments.len() as u64);
+        at = renewal_of(slot, &token).max(at + Duration::from_secs(1));
+    }
+    moments
+}
+
+/// Bounds a forecast whose tokens live for seconds.
+const MOST_MOMENTS: usize = 100_000;
+
+fn imagined(slot: &Slot, issued_at: Timestamp, generation: u64) -> AccessToken {
+    AccessToken {
+        secret: Secret::new(String::new()),
+        token_type: String::new(),
+        scopes: Vec::new(),
+        issued_at,
+        expires_at: issued_at + slot.policy.expected_lifetime,
+        generation: Generation(generation),
+        extra: BTreeMap::new(),
+    }
+}
+
+fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotForecast {
+    let lifetime = slot.policy.expected_lifetime;
+    let scope: Vec<&str> = slot.scopes.iter().chain(&slot.context).map(String::as_str).collect();
+    SlotForecast {
+        slot: slot.id.to_string(),
+        tokens: slot.tokens.iter().map(|token| token.name.to_string()).collect(),
+        scope: scope.join(" "),
+        lifetime_seconds: lifetime.as_secs(),
+        lead_seconds: lead(&slot.policy, lifetime).as_secs_f64(),
+        refreshes: moments.iter().filter(|at| **at < until).map(ToString::to_string).collect(),
+        issues_per_hour: most_within(moments, HOUR),
+        issues_per_day: most_within(moments, DAY),
+        budget: slot
+            .policy
+            .budget
+            .map(|budget| format!("{} in {}", budget.issues, crate::time::for_people(budget.per))),
+    }
+}
+
+/// The most moments that lie within any stretch of `span`. `moments` are in order.
+fn most_within(moments: &[Timestamp], span: Duration) -> usize {
+    let mut first = 0;
+    let mut most = 0;
+    for (index, at) in moments.iter().enumerate() {
+        while moments[first] + span <= *at {
+            first += 1;
+        }
+        most = most.max(index + 1 - first);
+    }
+    most
+}
+
+fn context_of(slot: &Slot) -> String {
+    let context = slot.context.as_deref().unwrap_or("account");
+    format!("{} of {} at {}", context, slot.provider.client_id(), slot.endpoint().as_str())
+}
+
+fn groups<'a>(
+    courses: impl Iterator<Item = &'a (&'a Slot, Vec<Timestamp>)>,
+    group_of: impl Fn(&Slot) -> String,
+) -> Vec<GroupForecast> {
+    let mut members: BTreeMap<String, Vec<&(&Slot, Vec<Timestamp>)>> = BTreeMap::new();
+    for course in courses {
+        members.entry(group_of(course.0)).or_default().push(course);
+    }
+    members.into_iter().map(|(group, courses)| group_forecast(group, &courses)).collect()
+}
+
+fn group_forecast(group: String, courses: &[&(&Slot, Vec<Timestamp>)]) -> GroupForecast {
+    let mut moments: Vec<Timestamp> = courses.iter().flat_map(|(_, moments)| moments.iter().copied()).collect();
+    moments.sort_unstable();
+    GroupForecast {
+        group,
+        slots: courses.iter().map(|(slot, _)| slot.id.to_string()).collect(),
+        issues_per_hour: most_within(&moments, HOUR),
+        issues_per_day: most_within(&moments, DAY),
+        rule: courses.iter().find_map(|(slot, _)| slot.provider.preset.context.rule.clone()),
+    }
+}
+
+fn only_issuer(slot: &Slot) -> String {
+    format!(
+        "this host must be the only one that asks {} for client {}: a second issuer would break the rule",
+        slot.endpoint().as_str(),
+        slot.provider.client_id(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_within_an_hour_is_counted_over_every_hour() {
+        let at = |minutes: i64| Timestamp::from_secs(minutes * 60);
+        assert_eq!(most_within(&[], HOUR), 0);
+        assert_eq!(most_within(&[at(0), at(59), at(118)], HOUR), 2);
+        assert_eq!(most_within(&[at(0), at(60), at(120)], HOUR), 1);
+        assert_eq!(most_within(&[at(0), at(50), at(55), at(59), at(100)], HOUR), 4);
+    }
+}

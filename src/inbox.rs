@@ -1,0 +1,116 @@
+//! How others speak to the loop: a question goes in as an event, its answer comes back.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::Config;
+use crate::daemon::Event;
+use crate::name::Name;
+use crate::status::Status;
+use crate::task::{AskerId, RefreshAnswer};
+
+/// The loop is gone, or did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the daemon is stopping")]
+pub struct Gone;
+
+/// Where to ask the loop. Cheap to clone: all clones lead to one loop.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    events: mpsc::Sender<Event>,
+    askers: Arc<Askers>,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Default)]
+pub struct Askers {
+    last: AtomicU64,
+    waiting: Mutex<HashMap<AskerId, oneshot::Sender<Answer>>>,
+}
+
+/// An answer of the loop.
+#[derive(Debug)]
+pub enum Answer {
+    /// To `refresh`.
+    Refresh(RefreshAnswer),
+    /// To `status`.
+    Status(Box<Status>),
+}
+
+impl Inbox {
+    /// An inbox, the events that arrive in it, and those who wait for answers.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<Event>, Arc<Askers>) {
+        let (events, arriving) = mpsc::channel(64);
+        let askers = Arc::new(Askers::default());
+        (Self { events, askers: Arc::clone(&askers) }, arriving, askers)
+    }
+
+    /// How things stand.
+    pub async fn status(&self) -> Result<Status, Gone> {
+        self.ask_status(Event::Status).await
+    }
+
+    /// How things stand with the slot of the token called `name`.
+    pub async fn status_of(&self, name: Name) -> Result<Status, Gone> {
+        self.ask_status(|asker| Event::StatusOf(name, asker)).await
+    }
+
+    /// Asks for a fresh access token for the token called `name`.
+    pub async fn refresh(&self, name: Name) -> Result<RefreshAnswer, Gone> {
+        match self.ask(|asker| Event::Refresh(name, asker)).await? {
+            Answer::Refresh(answer) => Ok(answer),
+            Answer::Status(_) => Err(Gone),
+        }
+    }
+
+    /// Hands over another configuration.
+    pub async fn reload(&self, config: Arc<Config>) -> Result<(), Gone> {
+        self.events.send(Event::Reload(config)).await.map_err(|_| Gone)
+    }
+
+    /// Asks for the status in the log.
+    pub async fn log_status(&self) {
+        let _ = self.events.send(Event::LogStatus).await;
+    }
+
+    /// Asks the loop to end.
+    pub async fn stop(&self) {
+        let _ = self.events.send(Event::Stop).await;
+    }
+
+    async fn ask_status(&self, event: impl FnOnce(AskerId) -> Event) -> Result<Status, Gone> {
+        match self.ask(event).await? {
+            Answer::Status(status) => Ok(*status),
+            Answer::Refresh(_) => Err(Gone),
+        }
+    }
+
+    async fn ask(&self, event: impl FnOnce(AskerId) -> Event) -> Result<Answer, Gone> {
+        let (asker, answer) = self.askers.enter();
+        self.events.send(event(asker)).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+impl Askers {
+    fn enter(&self) -> (AskerId, oneshot::Receiver<Answer>) {
+        let asker = self.last.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, sender| !sender.is_closed());
+        waiting.insert(asker, sender);
+        (asker, answer)
+    }
+
+    /// Gives `asker` its answer; nothing happens when nobody waits for it any more.
+    pub fn answer(&self, asker: AskerId, answer: Answer) {
+        let sender = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&asker);
+        if let Some(sender) = sender {
+            let _ = sender.send(answer);
+        }
+    }
+}

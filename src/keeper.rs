@@ -1,0 +1,293 @@
+//! Everything that is wanted, known and under way, kept together as one plain value: the loop
+//! without its effects. It is fed what happened and answers what to save and what to carry out.
+//!
+//! plan → act → record → save → plan: nothing leaves before what it rests on is saved. A turn costs
+//! what changed, not what there is.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::agenda::Agenda;
+use crate::config::Config;
+use crate::job::{Job, JobResult, Lane, Outcome};
+use crate::keeper::queues::Queues;
+use crate::keeper::savings::Savings;
+use crate::ledger::Entry;
+use crate::name::{Identity, SinkId};
+use crate::plan::{Plan, forget_at, plan, plan_departed};
+use crate::record::receipt::record_withdrawal;
+use crate::record::{Durability, adopt_stored, begin, note_lost_state, record};
+use crate::slot::Slot;
+use crate::task::{AskerId, RefreshAnswer, Row, Task};
+use crate::time::Timestamp;
+
+mod queues;
+pub mod readiness;
+mod refresh;
+mod release;
+mod reload;
+mod savings;
+
+/// What is wanted and known of one slot, and what is under way for it.
+#[derive(Debug)]
+pub struct Case {
+    /// What is asked of the provider. `None` for a slot that had left the configuration before the
+    /// daemon started; a slot that leaves later keeps its last form here.
+    pub slot: Option<Arc<Slot>>,
+    /// Whether it is in the configuration.
+    pub wanted: bool,
+    /// What is known.
+    pub entry: Entry,
+    busy: BTreeSet<Lane>,
+    /// Sinks of which the configuration says something else than what is under way for them.
+    outdated: BTreeSet<SinkId>,
+}
+
+impl Case {
+    fn new(entry: Entry) -> Self {
+        Self { slot: None, wanted: false, entry, busy: BTreeSet::new(), outdated: BTreeSet::new() }
+    }
+
+    /// Whether a request to the provider is under way.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.busy.contains(&Lane::Issuing)
+    }
+
+    fn wanted_slot(&self) -> Option<&Arc<Slot>> {
+        self.slot.as_ref().filter(|_| self.wanted)
+    }
+}
+
+/// Everything that is wanted, known and under way.
+#[derive(Debug)]
+pub struct Keeper {
+    config: Arc<Config>,
+    cases: HashMap<Identity, Case>,
+    agenda: Agenda,
+    changed: BTreeSet<Identity>,
+    savings: Savings,
+    queues: Queues,
+    held_back: Vec<Task>,
+    to_publish: BTreeSet<Identity>,
+    askers: BTreeMap<Identity, Vec<AskerId>>,
+    /// Answers that speak of a slot's access token wait until it is saved.
+    answers: Vec<(Option<Identity>, AskerId, RefreshAnswer)>,
+    unready: HashSet<Identity>,
+    in_flight: usize,
+    stopping: bool,
+    state_notice: Option<String>,
+}
+
+impl Keeper {
+    /// Starts from what the state held. Asks for nothing that is already held (L4).
+    #[must_use]
+    pub fn new(config: Arc<Config>, stored: Vec<Entry>, now: Timestamp) -> Self {
+        let mut keeper = Self {
+            config: Arc::clone(&config),
+            cases: HashMap::new(),
+            agenda: Agenda::default(),
+            changed: BTreeSet::new(),
+            savings: Savings::default(),
+            queues: Queues::default(),
+            held_back: Vec::new(),
+            to_publish: BTreeSet::new(),
+            askers: BTreeMap::new(),
+            answers: Vec::new(),
+            unready: HashSet::new(),
+            in_flight: 0,
+            stopping: false,
+            state_notice: None,
+        };
+        for mut entry in stored {
+            adopt_stored(&mut entry);
+            keeper.cases.insert(entry.identity.clone(), Case::new(entry));
+        }
+        keeper.adopt(config, now);
+        keeper
+    }
+
+    /// Counts one possible issue for every exclusive slot: the state was lost, and with it the
+    /// knowledge of what was issued (L16).
+    pub fn note_lost_state(&mut self, reason: String, now: Timestamp) {
+        self.state_notice = Some(reason);
+        for case in self.cases.values_mut() {
+            if case.slot.as_ref().is_some_and(|slot| slot.policy.exclusive) {
+                note_lost_state(&mut case.entry, now);
+                self.savings.note(&case.entry.identity, Durability::Lazy, now);
+            }
+        }
+    }
+
+    /// What the operator wants.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// What is known of `slot`.
+    #[must_use]
+    pub fn case(&self, slot: &Slot) -> Option<&Case> {
+        self.cases.get(&slot.identity)
+    }
+
+    /// What is known of the slot called `identity`, also of one that left the configuration.
+    #[must_use]
+    pub fn case_of(&self, identity: &Identity) -> Option<&Case> {
+        self.cases.get(identity)
+    }
+
+    /// What happened to the state, if a person should know.
+    #[must_use]
+    pub fn state_notice(&self) -> Option<&str> {
+        self.state_notice.as_deref()
+    }
+
+    /// How many tasks are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Until when the account or the endpoint of `slot` is held back; `EPOCH` when neither is.
+    #[must_use]
+    pub fn queued_until(&self, slot: &Slot) -> Timestamp {
+        self.queues.held_until(&slot.provider)
+    }
+
+    /// Notes what came of a task.
+    pub fn handle(&mut self, outcome: Outcome, now: Timestamp) {
+        let Outcome { identity, result } = outcome;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(case) = self.cases.get_mut(&identity) else { return };
+        let lane = result.lane();
+        case.busy.remove(&lane);
+        let answered = match &result {
+            JobResult::Issued { answer, .. } => Some(answer.as_ref().err().cloned()),
+            _ => None,
+        };
+        let durability = match (&case.slot, result) {
+            (Some(slot), result) => record(slot, &mut case.entry, result, now),
+            (None, JobResult::Withdrawn { sink, result }) => record_withdrawal(&mut case.entry, &sink, result, now),
+            (None, _) => Durability::None,
+        };
+        self.savings.note(&identity, durability, now);
+        match (lane, answered) {
+            (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
+            (Lane::Issuing, None) => {}
+            (Lane::Sink(sink), _) => self.settle_sink(&identity, &sink, now),
+        }
+        self.changed.insert(identity);
+    }
+
+    /// Decides everything that is to be decided at `now`. Answers what to save, in one
+    /// transaction, before anything that is released.
+    #[must_use]
+    pub fn turn(&mut self, now: Timestamp) -> Vec<Row> {
+        self.changed.extend(self.agenda.take_due(now));
+        loop {
+            while let Some(identity) = self.changed.pop_first() {
+                self.plan_one(&identity, now);
+            }
+            if self.stopping {
+                break;
+            }
+            self.changed.extend(self.queues.admit(now));
+            if self.changed.is_empty() {
+                break;
+            }
+        }
+        self.savings.rows(&self.cases, now, self.stopping)
+    }
+
+    /// When to take the next turn if nothing happens before.
+    #[must_use]
+    pub fn wake(&self, now: Timestamp) -> Timestamp {
+        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now))
+    }
+
+    /// Says that the rows of the turn are durable.
+    pub fn saved(&mut self) {
+        self.savings.saved();
+    }
+
+    /// Says that the rows of the turn could not be saved. What rests on them waits for a few
+    /// seconds; then access tokens come first (L16).
+    pub fn not_saved(&mut self, now: Timestamp) {
+        self.savings.failed(now);
+    }
+
+    /// Whether the state can be written, as far as is known.
+    #[must_use]
+    pub fn state_is_writable(&self, now: Timestamp) -> bool {
+        !self.savings.patience_is_over(now)
+    }
+
+    /// Whether no save is failing.
+    #[must_use]
+    pub fn everything_is_saved(&self) -> bool {
+        !self.savings.is_failing()
+    }
+
+    /// Whether nothing is under way and nothing is due: every slot and sink was tried.
+    #[must_use]
+    pub fn is_quiet(&self, now: Timestamp) -> bool {
+        let nothing_due = self.changed.is_empty() && self.agenda.next() > now && !self.queues.is_moving(now);
+        self.in_flight == 0 && nothing_due
+    }
+
+    /// Whether it has stopped, and everything known is saved as far as it can be.
+    #[must_use]
+    pub fn is_finished(&self, now: Timestamp) -> bool {
+        self.stopping && self.in_flight == 0 && (self.savings.is_empty() || self.savings.patience_is_over(now))
+    }
+
+    fn plan_one(&mut self, identity: &Identity, now: Timestamp) {
+        let Some(case) = self.cases.get(identity) else { return };
+        let plan = match case.wanted_slot() {
+            Some(slot) => plan(slot, &case.entry, &case.busy, now),
+            None if case.busy.is_empty() && forget_at(&case.entry) <= now => return self.forget(identity, now),
+            None => plan_departed(&case.entry, &case.busy, now),
+        };
+        self.note_readiness(identity, now);
+        let Plan { due, wake } = plan;
+        self.agenda.set(identity, wake);
+        if self.stopping {
+            return;
+        }
+        for job in due {
+            self.start(identity, job, now);
+        }
+    }
+
+    fn forget(&mut self, identity: &Identity, now: Timestamp) {
+        self.cases.remove(identity);
+        self.agenda.remove(identity);
+        self.unready.remove(identity);
+        self.savings.forget(identity, now);
+    }
+
+    fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
+        let Some(case) = self.cases.get_mut(identity) else { return };
+        if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
+            let expiry = case.entry.live(now).map_or(Timestamp::EPOCH, |token| token.expires_at);
+            if !self.queues.enter(&slot.provider, identity, expiry, now) {
+                return;
+            }
+            if slot.counts_issues() {
+                let durability = begin(&mut case.entry, ask, now);
+                self.savings.note(identity, durability, now);
+            }
+        }
+        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job) else { return };
+        case.busy.insert(task.lane());
+        self.in_flight += 1;
+        self.held_back.push(task);
+    }
+}

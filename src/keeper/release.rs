@@ -1,0 +1,62 @@
+//! Lets go of what was decided: persist, then publish (L16).
+
+use std::collections::BTreeSet;
+use std::mem::take;
+
+use crate::keeper::Keeper;
+use crate::name::Identity;
+use crate::task::{Publication, Release, Task};
+use crate::time::Timestamp;
+
+impl Keeper {
+    /// What may be done now: all of it, but for what rests on rows that could not be saved.
+    #[must_use]
+    pub fn release(&mut self, now: Timestamp) -> Release {
+        let savings = &self.savings;
+        let waits = |identity: &Identity| savings.holds(identity, now);
+        let (waiting, tasks) = take(&mut self.held_back).into_iter().partition(|task| waits(task.identity()));
+        self.held_back = waiting;
+        let (waiting, answers): (Vec<_>, Vec<_>) =
+            take(&mut self.answers).into_iter().partition(|(about, ..)| about.as_ref().is_some_and(waits));
+        self.answers = waiting;
+        let (waiting, publish): (BTreeSet<Identity>, BTreeSet<Identity>) =
+            take(&mut self.to_publish).into_iter().partition(waits);
+        self.to_publish = waiting;
+        Release {
+            tasks,
+            publications: publish.iter().flat_map(|identity| self.publications(identity)).collect(),
+            answers: answers.into_iter().map(|(_, asker, answer)| (asker, answer)).collect(),
+        }
+    }
+
+    /// Begins to stop: nothing new is started, what is under way may come home.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        for task in take(&mut self.held_back) {
+            self.call_off(&task);
+        }
+        for (_, askers) in take(&mut self.askers) {
+            self.abandon(askers);
+        }
+    }
+
+    /// Takes back a task that was started but never released.
+    fn call_off(&mut self, task: &Task) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(case) = self.cases.get_mut(task.identity()) else { return };
+        case.busy.remove(&task.lane());
+        if let Task::Issue(slot, _) = task {
+            case.entry.intention = None;
+            self.queues.leave(&slot.provider);
+        }
+    }
+
+    fn publications(&self, identity: &Identity) -> Vec<Publication> {
+        self.cases
+            .get(identity)
+            .and_then(|case| {
+                case.wanted_slot().map(|slot| Publication::of_slot(slot, case.entry.access_token.as_ref()))
+            })
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,106 @@
+//! What is to be saved, how soon, and what happens while it cannot be (L16).
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::keeper::Case;
+use crate::name::Identity;
+use crate::record::Durability;
+use crate::settings::Persist;
+use crate::task::Row;
+use crate::time::Timestamp;
+
+/// How long saving is tried before access tokens are published unsaved.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a change that nothing rests on may wait for the next save.
+const LAZY: Duration = Duration::from_secs(1);
+/// How soon a failed save is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Which entries differ from what is on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Savings {
+    urgent: BTreeSet<Identity>,
+    lazy: BTreeSet<Identity>,
+    removed: BTreeSet<Identity>,
+    lazy_until: Option<Timestamp>,
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    since: Timestamp,
+    again_at: Timestamp,
+}
+
+impl Savings {
+    pub(crate) fn note(&mut self, identity: &Identity, durability: Durability, now: Timestamp) {
+        match durability {
+            Durability::None => return,
+            Durability::Lazy => {
+                self.lazy.insert(identity.clone());
+                self.lazy_until.get_or_insert(now + LAZY);
+            }
+            Durability::Now => {
+                self.urgent.insert(identity.clone());
+            }
+        }
+        self.removed.remove(identity);
+    }
+
+    pub(crate) fn forget(&mut self, identity: &Identity, now: Timestamp) {
+        self.urgent.remove(identity);
+        self.lazy.remove(identity);
+        self.removed.insert(identity.clone());
+        self.lazy_until.get_or_insert(now + LAZY);
+    }
+
+    /// The rows to save now; nothing while it is not worth it or too soon after a failure.
+    pub(crate) fn rows(&self, cases: &HashMap<Identity, Case>, now: Timestamp, stopping: bool) -> Vec<Row> {
+        let due = !self.urgent.is_empty() || stopping || self.lazy_until.is_some_and(|until| until <= now);
+        if !due || self.failing.is_some_and(|failing| now < failing.again_at) {
+            return Vec::new();
+        }
+        let row = |identity: &Identity| {
+            let case = cases.get(identity)?;
+            let persist = case.slot.as_ref().map_or(Persist::Encrypted, |slot| slot.policy.persist);
+            Some(Row::Put(Box::new(case.entry.clone()), persist))
+        };
+        let puts = self.urgent.union(&self.lazy).filter_map(row);
+        puts.chain(self.removed.iter().cloned().map(Row::Remove)).collect()
+    }
+
+    pub(crate) fn saved(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn failed(&mut self, now: Timestamp) {
+        let since = self.failing.map_or(now, |failing| failing.since);
+        let pause = if now < since + PATIENCE { AGAIN } else { PATIENCE };
+        self.failing = Some(Failing { since, again_at: now + pause });
+    }
+
+    /// Whether what rests on `identity` must wait for the next save.
+    pub(crate) fn holds(&self, identity: &Identity, now: Timestamp) -> bool {
+        self.failing.is_some() && !self.patience_is_over(now) && self.urgent.contains(identity)
+    }
+
+    pub(crate) fn patience_is_over(&self, now: Timestamp) -> bool {
+        self.failing.is_some_and(|failing| now >= failing.since + PATIENCE)
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.lazy.is_empty() && self.removed.is_empty()
+    }
+
+    pub(crate) fn wake(&self) -> Timestamp {
+        match self.failing {
+            Some(failing) => failing.again_at,
+            None => self.lazy_until.unwrap_or(Timestamp::NEVER),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the configuration needs that only the world can make true: users, groups, directories,
+//! files with secrets. Never an error; told by `tokend check`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::disk::{group, user};
+use crate::places::Places;
+use crate::settings::{FileSettings, Provider, SecretSource};
+use crate::sink::file::directory_of;
+
+/// One line for everything that is missing on this host now.
+#[must_use]
+pub fn notes(config: &Config) -> Vec<String> {
+    let own_roots = Places::find(&config.daemon).map(|places| places.own_roots).unwrap_or_default();
+    let mut notes = BTreeSet::new();
+    for provider in config.providers.values() {
+        notes.extend(provider_notes(provider));
+    }
+    for file in config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file) {
+        notes.extend(file_notes(file, &own_roots));
+    }
+    notes.into_iter().collect()
+}
+
+fn provider_notes(provider: &Provider) -> Vec<String> {
+    let named = |parameter: &str, missing: String| format!("provider {}: {parameter}: {missing}", provider.name);
+    let secrets = provider.secrets.iter().flat_map(|(parameter, sources)| sources.iter().map(move |s| (parameter, s)));
+    let secrets =
+        secrets.filter_map(|(parameter, source)| missing_secret(source).map(|missing| named(parameter, missing)));
+    let tls = [&provider.tls.ca_file, &provider.tls.cert_file, &provider.tls.key_file];
+    let tls = tls.into_iter().flatten().filter(|path| !path.exists());
+    secrets.chain(tls.map(|path| named("tls", format!("{} does not exist", path.display())))).collect()
+}
+
+fn missing_secret(source: &SecretSource) -> Option<String> {
+    match source {
+        SecretSource::File(path) if !path.exists() => Some(format!("the file {} does not exist", path.display())),
+        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
+            Some(format!("the variable {name} is not set here"))
+        }
+        SecretSource::Credential(name) if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() => {
+            Some(format!("the credential {name} comes from systemd: give the unit LoadCredential={name}:/path"))
+        }
+        SecretSource::Command(command) => {
+            let program = command.first().filter(|program| !Path::new(program).exists())?;
+            Some(format!("the program {program} does not exist"))
+        }
+        _ => None,
+    }
+}
+
+fn file_notes(file: &FileSettings, own_roots: &[std::path::PathBuf]) -> Vec<String> {
+    let directory = directory_of(&file.path);
+    let mut notes = Vec::new();
+    if !directory.exists() && !own_roots.iter().any(|root| directory.starts_with(root)) {
+        notes.push(format!("the directory {} does not exist: create it", directory.display()));
+    }
+    notes.extend(file.owner.as_deref().and_then(|owner| user(owner).err()));
+    notes.extend(file.group.as_deref().and_then(|name| group(name).err()));
+    notes
+}

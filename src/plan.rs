@@ -1,0 +1,248 @@
+//! Decides what to do next for one slot, by comparing what the operator wants with what is known.
+//!
+//! Nothing here reads a clock, draws a random number, logs or waits. The same slot, entry and
+//! moment always give the same plan, so a plan can be printed, tested as a table, and made anew
+//! from nothing after a crash or a reload.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::access_token::AccessToken;
+use crate::job::{Ask, Job, Lane};
+use crate::ledger::{Denied, Entry, Receipt, Standing};
+use crate::plan::budget::{Reason, budget_hold};
+use crate::settings::{OnExpired, SinkSettings, TokenSettings};
+use crate::slot::{Policy, Slot};
+use crate::spread::share;
+use crate::time::Timestamp;
+
+pub mod budget;
+
+/// How long a withdrawal waits for the edit to be taken back (L17).
+pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
+/// How often a union of scopes that was denied is tried again (L1).
+pub const DENIED_RETRY: Duration = Duration::from_secs(86_400);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is due now, and when to look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What to carry out now, in no particular order.
+    pub due: Vec<Job>,
+    /// The next moment at which something may become due; `NEVER` when only an outcome can.
+    pub wake: Timestamp,
+}
+
+impl Plan {
+    fn nothing() -> Self {
+        Self { due: Vec::new(), wake: Timestamp::NEVER }
+    }
+
+    fn want(&mut self, at: Timestamp, job: Job, now: Timestamp, busy: &BTreeSet<Lane>) {
+        if busy.contains(&job.lane()) {
+            return;
+        }
+        if at <= now {
+            self.due.push(job);
+        } else {
+            self.look_again(at);
+        }
+    }
+
+    fn look_again(&mut self, at: Timestamp) {
+        self.wake = self.wake.min(at);
+    }
+}
+
+/// Decides what to do at `now` for `slot`, keeping out of the lanes that are `busy`.
+#[must_use]
+pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing();
+    if needs_recall(slot, entry) {
+        plan.want(Timestamp::EPOCH, Job::Recall, now, busy);
+    } else {
+        let (at, ask) = next_issue(slot, entry, now);
+        plan.want(at, Job::Issue(ask), now, busy);
+    }
+    for (token, sink) in slot.sinks() {
+        let receipt = entry.receipts.get(&sink.id);
+        if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
+            plan.want(at, job, now, busy);
+        }
+        if let Some(held) = receipt.and_then(|receipt| receipt.held).filter(|held| now < held.expires_at) {
+            plan.look_again(held.expires_at);
+        }
+    }
+    plan_withdrawals(entry, busy, now, &mut plan);
+    if let Some(token) = entry.live(now) {
+        plan.look_again(token.expires_at);
+    }
+    plan
+}
+
+/// Decides what to do at `now` about a slot that left the configuration.
+#[must_use]
+pub fn plan_departed(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing();
+    plan_withdrawals(entry, busy, now, &mut plan);
+    if busy.is_empty() {
+        plan.look_again(forget_at(entry));
+    }
+    plan
+}
+
+/// When what is known of a departed slot may be forgotten: its access token has expired, its
+/// issues are older than any budget counts, and nothing is left to withdraw (L4).
+#[must_use]
+pub fn forget_at(entry: &Entry) -> Timestamp {
+    if entry.receipts.values().any(|receipt| receipt.gone_since.is_some()) {
+        return Timestamp::NEVER;
+    }
+    let expiry = entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
+    let last_issue = entry.issues.iter().map(|issue| issue.at).max();
+    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Duration::from_secs(86_400)))
+}
+
+/// Whether the sinks must first be asked for the generation that they hold: there is no history.
+fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
+    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
+}
+
+/// When the next request leaves, and what it asks.
+#[must_use]
+pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
+    let hold = retry_hold(entry);
+    let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
+    let forced = forced_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
+    let ask = |forced| Ask {
+        scopes: scopes_to_ask(slot, entry, now),
+        secret_choice: entry.secret.index(slot.provider.secret_choices()),
+        forced,
+    };
+    if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
+}
+
+/// Until when the budget holds back a request that is due; `None` when it holds none back.
+#[must_use]
+pub fn waits_for_budget(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    let hold = |due: Timestamp, reason| {
+        (due <= now).then(|| budget_hold(slot, entry, reason, now)).filter(|until| *until > now)
+    };
+    hold(renewal_at(slot, entry, now), Reason::Renewal).or_else(|| hold(forced_at(slot, entry, now), Reason::Forced))
+}
+
+fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
+    let Some(token) = entry.live(now) else { return Timestamp::EPOCH };
+    renewal_of(slot, token).max(entry.same_again.unwrap_or(Timestamp::EPOCH))
+}
+
+/// When `token` is renewed if nothing goes wrong (L7).
+#[must_use]
+pub fn renewal_of(slot: &Slot, token: &AccessToken) -> Timestamp {
+    let lead = lead(&slot.policy, token.lifetime());
+    let later = if slot.policy.exclusive {
+        Duration::ZERO
+    } else {
+        lead.mul_f64(share(slot.identity.as_str(), token.generation.0) / 2.0)
+    };
+    (token.expires_at - lead + later).min(token.expires_at)
+}
+
+/// How long before the end of a token that lives for `lifetime` the next one is asked for (L7).
+#[must_use]
+pub fn lead(policy: &Policy, lifetime: Duration) -> Duration {
+    let natural =
+        if policy.exclusive { (lifetime / 10).min(MINUTE) } else { (lifetime / 10).clamp(MINUTE, 10 * MINUTE) };
+    let lead = policy.lead.unwrap_or(natural);
+    lead.min(policy.max_lead.unwrap_or(Duration::MAX)).min(lifetime / 2)
+}
+
+/// When a request is wanted although the access token held is not due.
+fn forced_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
+    let Some(token) = entry.live(now) else { return Timestamp::NEVER };
+    if entry.forced {
+        return Timestamp::EPOCH;
+    }
+    if scopes_suffice(slot, entry, token) {
+        return Timestamp::NEVER;
+    }
+    match denial_of(slot, entry) {
+        Some(denied) => denied.at + DENIED_RETRY,
+        None => Timestamp::EPOCH,
+    }
+}
+
+/// Whether the access token held has all scopes that the slot's tokens list. Where tokens do not
+/// share a slot the provider may name scopes in its own way: there what was asked counts.
+fn scopes_suffice(slot: &Slot, entry: &Entry, token: &AccessToken) -> bool {
+    if slot.policy.exclusive {
+        return token.covers(&slot.scopes);
+    }
+    let asked = entry.granted.as_deref().unwrap_or_default();
+    slot.scopes.iter().all(|scope| asked.contains(scope))
+}
+
+/// The denial of just this union of scopes, if there was one.
+fn denial_of<'a>(slot: &Slot, entry: &'a Entry) -> Option<&'a Denied> {
+    let same = |denied: &&Denied| {
+        denied.scopes.len() == slot.scopes.len() && slot.scopes.iter().all(|scope| denied.scopes.contains(scope))
+    };
+    entry.denied.as_ref().filter(same)
+}
+
+/// The scopes to ask for: the union, or what was granted last while the union is denied (L1).
+#[must_use]
+pub fn scopes_to_ask(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> {
+    let denied = denial_of(slot, entry).filter(|denied| denied.outright && now < denied.at + DENIED_RETRY);
+    match (denied, &entry.granted) {
+        (Some(_), Some(granted)) => granted.clone(),
+        _ => slot.scopes.clone(),
+    }
+}
+
+fn retry_hold(entry: &Entry) -> Timestamp {
+    match &entry.standing {
+        Standing::Good => Timestamp::EPOCH,
+        Standing::Failing(retry) => retry.not_before,
+    }
+}
+
+/// Whether `access_token` may serve `token`: it has the scopes that the token lists (L1).
+#[must_use]
+pub fn serves(slot: &Slot, token: &TokenSettings, access_token: &AccessToken) -> bool {
+    !slot.policy.exclusive || access_token.covers(&token.scopes)
+}
+
+fn sink_job(
+    slot: &Slot,
+    entry: &Entry,
+    (token, sink): (&TokenSettings, &SinkSettings),
+    receipt: Option<&Receipt>,
+    now: Timestamp,
+) -> Option<(Timestamp, Job)> {
+    let not_before = receipt.and_then(|receipt| receipt.retry.as_ref()).map_or(Timestamp::EPOCH, |r| r.not_before);
+    let held = receipt.and_then(|receipt| receipt.held);
+    match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
+        (Some(live), held) => {
+            let verified = receipt.is_some_and(|receipt| receipt.verified);
+            let current = verified && held.is_some_and(|held| held.generation == live.generation);
+            (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
+        }
+        (None, Some(held)) if token.on_expired == OnExpired::Remove => {
+            Some((not_before.max(held.expires_at), Job::Withdraw(sink.id.clone())))
+        }
+        (None, _) => None,
+    }
+}
+
+fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {
+    for (id, receipt) in &entry.receipts {
+        let Some(gone_since) = receipt.gone_since else { continue };
+        let not_before = receipt.retry.as_ref().map_or(Timestamp::EPOCH, |retry| retry.not_before);
+        plan.want((gone_since + WITHDRAWAL_DELAY).max(not_before), Job::Withdraw(id.clone()), now, busy);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! Changes what is known after something was decided or came about. The other half of `plan`:
+//! together they hold every decision, and neither has any effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access_token::{AccessToken, Generation, Issued};
+use crate::failure::{Class, Failure, Refusal};
+use crate::job::{Ask, JobResult};
+use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
+use crate::slot::Slot;
+use crate::spread::share;
+use crate::time::Timestamp;
+
+pub mod receipt;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How soon a change must be on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// It need not be saved at all.
+    None,
+    /// With the next save of anything, or after a while.
+    Lazy,
+    /// Before anything is done that rests on it.
+    Now,
+}
+
+/// Notes that a request is about to leave: saved before it does (L4).
+pub fn begin(entry: &mut Entry, ask: &Ask, now: Timestamp) -> Durability {
+    entry.intention = Some(Intention { at: now, ask: ask.clone() });
+    Durability::Now
+}
+
+/// Notes what came of a job for `slot`.
+pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp) -> Durability {
+    match result {
+        JobResult::Recalled(highest) => record_recall(entry, highest),
+        JobResult::Issued { ask, asked_at, answer } => {
+            entry.intention = None;
+            entry.forced = false;
+            prune_issues(slot, entry, now);
+            match answer {
+                Ok(issued) => record_issued(slot, entry, &ask, issued, now),
+                Err(failure) => record_failure(slot, entry, (&ask, asked_at), failure, now),
+            }
+            Durability::Now
+        }
+        JobResult::Delivered { sink, generation, expires_at, result } => {
+            record_delivery(entry, &sink, (generation, expires_at), result, now)
+        }
+        JobResult::Withdrawn { sink, result } => record_withdrawal(entry, &sink, result, now),
+    }
+}
+
+fn record_recall(entry: &mut Entry, highest: Generation) -> Durability {
+    entry.recalled = true;
+    entry.generation = entry.generation.max(highest);
+    Durability::Lazy
+}
+
+fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now: Timestamp) {
+    entry.secret = SecretChoice { worked: ask.secret_choice, refused: 0 };
+    entry.recalled = true;
+    let same = entry.live(now).filter(|held| held.secret.same_as(&issued.secret)).cloned();
+    if same.is_none() {
+        entry.issues.push(Issue { at: now, kind: IssueKind::Issued });
+    }
+    if issued.expires_at <= now {
+        fail(slot, entry, Failure::Malformed("the access token had expired before it arrived".into()), now);
+        return;
+    }
+    let as_asked = || ask.scopes.iter().chain(&slot.context).cloned().collect();
+    let scopes = issued.scopes.clone().unwrap_or_else(as_asked);
+    entry.standing = Standing::Good;
+    entry.granted = Some(granted_of(slot, ask, &scopes));
+    entry.denied = denial_after(slot, entry.denied.take(), ask, &scopes, now);
+    entry.warning.clone_from(&issued.warning);
+    match same {
+        Some(held) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
+        None => take_new_token(entry, issued, scopes),
+    }
+}
+
+fn take_new_token(entry: &mut Entry, issued: Issued, scopes: Vec<String>) {
+    entry.generation = entry.generation.next();
+    entry.same_again = None;
+    entry.access_token = Some(Arc::new(AccessToken {
+        secret: issued.secret,
+        token_type: issued.token_type,
+        scopes,
+        issued_at: issued.issued_at,
+        expires_at: issued.expires_at,
+        generation: entry.generation,
+        extra: issued.extra,
+    }));
+}
+
+/// The provider answered with the token already held (L8): nothing is new but perhaps what it may
+/// do, and the next request comes when half of what is left has passed.
+fn keep_same_token(entry: &mut Entry, held: &AccessToken, said: (Vec<String>, Timestamp), now: Timestamp) {
+    let (scopes, expires_at) = said;
+    let expires_at = held.expires_at.min(expires_at);
+    let last_moment = expires_at - (held.lifetime() / 50).min(10 * SECOND);
+    let half_way = now + now.until(expires_at) / 2;
+    entry.same_again = Some(half_way.min(last_moment).max(now + 10 * SECOND));
+    entry.access_token = Some(Arc::new(AccessToken { scopes, expires_at, ..held.clone() }));
+}
+
+/// The API scopes to fall back to when a wider union is refused: those asked for that were granted.
+/// Without a shared slot, or where the provider names scopes in its own way, what was asked counts.
+fn granted_of(slot: &Slot, ask: &Ask, scopes: &[String]) -> Vec<String> {
+    let granted: Vec<String> = ask.scopes.iter().filter(|scope| scopes.contains(scope)).cloned().collect();
+    if slot.policy.exclusive && !granted.is_empty() { granted } else { ask.scopes.clone() }
+}
+
+/// What is denied after an access token with `scopes` arrived.
+fn denial_after(slot: &Slot, before: Option<Denied>, ask: &Ask, scopes: &[String], now: Timestamp) -> Option<Denied> {
+    let asked_all = slot.scopes.iter().all(|scope| ask.scopes.contains(scope));
+    if !asked_all {
+        return before;
+    }
+    let missing = slot.scopes.iter().any(|scope| !scopes.contains(scope));
+    missing.then(|| Denied { scopes: slot.scopes.clone(), at: now, outright: false })
+}
+
+fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), failure: Failure, now: Timestamp) {
+    let (ask, asked_at) = asked;
+    if failure.possibly_issued() {
+        entry.issues.push(Issue { at: asked_at, kind: IssueKind::Possibly });
+    }
+    if let Failure::Refused(refusal) = &failure {
+        if slot.policy.exclusive && falls_back(entry, ask, refusal) {
+            entry.denied = Some(Denied { scopes: ask.scopes.clone(), at: now, outright: true });
+            entry.standing = Standing::Good;
+            return;
+        }
+        if refusal.credentials {
+            entry.secret.refused += 1;
+            if entry.secret.refused < slot.provider.secret_choices() {
+                let attempts = attempts_so_far(entry);
+                entry.forced = ask.forced;
+                stand_failing(entry, failure, attempts, (now, now));
+                return;
+            }
+            entry.secret.refused = 0;
+        }
+    }
+    fail(slot, entry, failure, now);
+}
+
+/// Whether a refused union of scopes can be answered by asking for what was granted last (L1).
+fn falls_back(entry: &Entry, ask: &Ask, refusal: &Refusal) -> bool {
+    refusal.is_about_scope() && entry.granted.as_ref().is_some_and(|granted| *granted != ask.scopes)
+}
+
+fn attempts_so_far(entry: &Entry) -> Attempts {
+    match &entry.standing {
+        Standing::Good => Attempts::default(),
+        Standing::Failing(retry) => retry.attempts,
+    }
+}
+
+/// Notes a failure and when to try again (L11).
+fn fail(slot: &Slot, entry: &mut Entry, failure: Failure, now: Timestamp) {
+    let mut attempts = attempts_so_far(entry);
+    let wait = match failure.class() {
+        Class::Unreachable => {
+            attempts.unreachable += 1;
+            unreachable_wait(slot.identity.as_str(), attempts.unreachable, now)
+        }
+        Class::Refused => {
+            attempts.refused += 1;
+            refused_wait(attempts.refused)
+        }
+    };
+    let longest = entry.live(now).map_or(Duration::MAX, |held| (now.until(held.expires_at) / 2).max(5 * SECOND));
+    stand_failing(entry, failure, attempts, (now, now + wait.min(longest)));
+}
+
+fn stand_failing(entry: &mut Entry, failure: Failure, attempts: Attempts, (now, at): (Timestamp, Timestamp)) {
+    let since = match &entry.standing {
+        Standing::Good => now,
+        Standing::Failing(retry) => retry.since,
+    };
+    let asked_until = failure.retry_after().map(|patience| now + patience.min(HOUR));
+    let not_before = asked_until.map_or(at, |until| until.max(at));
+    entry.standing = Standing::Failing(Retry { failure, attempts, since, not_before, asked_until });
+}
+
+/// 1 s, doubling to 60 s, each shortened by up to half.
+fn unreachable_wait(name: &str, attempt: u32, now: Timestamp) -> Duration {
+    let whole = (SECOND * 2_u32.pow(attempt.saturating_sub(1).min(6))).min(MINUTE);
+    whole.mul_f64(1.0 - share(name, now.as_millis().unsigned_abs()) / 2.0)
+}
+
+/// 5 s, 20 s, then 1 min doubling to 1 h.
+fn refused_wait(attempt: u32) -> Duration {
+    match attempt {
+        0 | 1 => 5 * SECOND,
+        2 => 20 * SECOND,
+        more => (MINUTE * 2_u32.pow((more - 3).min(6))).min(HOUR),
+    }
+}
+
+/// Forgets issues that no budget counts any more.
+fn prune_issues(slot: &Slot, entry: &mut Entry, now: Timestamp) {
+    let window = slot.policy.budget.map_or(HOUR, |budget| budget.per.max(HOUR));
+    entry.issues.retain(|issue| issue.at + window > now);
+    let excess = entry.issues.len().saturating_sub(MOST_ISSUES);
+    entry.issues.drain(..excess);
+}
+
+/// More than any sensible budget counts; bounds what a row of the state holds.
+const MOST_ISSUES: usize = 1000;
+
+/// What an entry found in the state means at start: a request that was under way counts as
+/// possibly issued and is not repeated before it is due, and what the sinks hold is not known
+/// until they were looked at (L4, L15).
+pub fn adopt_stored(entry: &mut Entry) {
+    if let Some(Intention { at, ask }) = entry.intention.take() {
+        entry.issues.push(Issue { at, kind: IssueKind::Possibly });
+        if ask.forced {
+            entry.denied = Some(Denied { scopes: ask.scopes, at, outright: false });
+        }
+    }
+    entry.forced = false;
+    entry.recalled = entry.generation > Generation::NONE;
+    entry.receipts.values_mut().for_each(look_again);
+}
+
+/// Another configuration may be the answer to a refusal: what was refused is tried again at once
+/// (L1, L11).
+pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
+    if let Standing::Failing(retry) = &mut entry.standing
+        && retry.failure.class() == Class::Refused
+    {
+        retry.not_before = now;
+        entry.secret.refused = 0;
+    }
+}
+
+/// Another configuration may be the answer to a denial: it is tried again at once (L1).
+pub fn try_denied_again(entry: &mut Entry) {
+    if let Some(denied) = entry.denied.as_mut().filter(|denied| denied.outright) {
+        denied.at = Timestamp::EPOCH;
+    }
+}
+
+/// Notes that the state was lost: whatever was issued before is not known, so one possible issue
+/// is counted (L16).
+pub fn note_lost_state(entry: &mut Entry, now: Timestamp) {
+    entry.issues.push(Issue { at: now, kind: IssueKind::Possibly });
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

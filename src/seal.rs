@@ -1,0 +1,149 @@
+//! Encryption at rest: AES-256-GCM-SIV, whose random nonces may even meet without doing harm. What
+//! was sealed for one purpose does not open for another. It reads and writes nothing.
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::rand;
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+/// A key made of fewer characters could be guessed.
+pub const SHORTEST_KEY: usize = 16;
+
+const TAG: usize = 16;
+
+/// Seals and opens.
+pub struct SealingKey(RandomizedNonceKey);
+
+/// It was not sealed with this key for this purpose, or it was changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it was sealed with another key, or it was changed")]
+pub struct BrokenSeal;
+
+impl SealingKey {
+    /// The key that follows from `secret`, which may be of any length from 16 bytes.
+    pub fn from_secret(secret: &Secret) -> Result<Self, String> {
+        let secret = secret.expose().as_bytes();
+        if secret.len() < SHORTEST_KEY {
+            return Err(format!("a key of fewer than {SHORTEST_KEY} characters could be guessed: take a longer one"));
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        Salt::new(HKDF_SHA256, b"tokend state, version 1")
+            .extract(secret)
+            .expand(&[b"AES-256-GCM-SIV"], HKDF_SHA256)
+            .and_then(|derived| derived.fill(key.as_mut()))
+            .and_then(|()| RandomizedNonceKey::new(&AES_256_GCM_SIV, key.as_ref()))
+            .map(Self)
+            .map_err(|_| "a key could not be derived".to_owned())
+    }
+
+    /// Seals `plain` for `purpose`.
+    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, String> {
+        let mut sealed = Vec::with_capacity(plain.len() + TAG + NONCE_LEN);
+        sealed.extend_from_slice(plain);
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(purpose), &mut sealed)
+            .map_err(|_| "the system gives no random numbers".to_owned())?;
+        sealed.extend_from_slice(nonce.as_ref());
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed for `purpose`.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BrokenSeal> {
+        let (sealed, nonce) = sealed.split_last_chunk::<NONCE_LEN>().ok_or(BrokenSeal)?;
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let length = self.0.open_in_place(nonce, Aad::from(purpose), &mut plain).map_err(|_| BrokenSeal)?.len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+}
+
+/// A fresh secret for a key, of visible characters: 256 random bits.
+pub fn new_secret() -> Result<Secret, String> {
+    let mut random = Zeroizing::new([0_u8; 32]);
+    rand::fill(random.as_mut()).map_err(|_| "the system gives no random numbers".to_owned())?;
+    let mut text = String::with_capacity(64);
+    for byte in random.iter() {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> SealingKey {
+        SealingKey::from_secret(&Secret::new(text.into())).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_again_and_shows_nothing() {
+        let key = key("sixteen letters!");
+        for plain in [&b""[..], b"x", b"eyJhbGciOi.a.b", &vec![7; 65_536]] {
+            let sealed = key.seal("slot a", plain).unwrap();
+            assert_eq!(key.open("slot a", &sealed).unwrap().as_slice(), plain);
+            assert_eq!(sealed.len(), plain.len() + TAG + NONCE_LEN);
+        }
+        let sealed = key.seal("slot a", b"eyJhbGciOi.a.b").unwrap();
+        assert!(!sealed.windows(4).any(|part| part == b"eyJh"));
+    }
+
+    #[test]
+    fn one_text_is_never_sealed_twice_the_same() {
+        let key = key("sixteen letters!");
+        assert_ne!(key.seal("a", b"same").unwrap(), key.seal("a", b"same").unwrap());
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_lost_byte_breaks_the_seal() {
+        let key = key("sixteen letters!");
+        let sealed = key.seal("slot a", b"the access token").unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut tampered = sealed.clone();
+            tampered[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.open("slot a", &tampered).err(), Some(BrokenSeal), "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert_eq!(key.open("slot a", &sealed[..length]).err(), Some(BrokenSeal), "length {length}");
+        }
+    }
+
+    #[test]
+    fn another_key_and_another_purpose_do_not_open() {
+        let sealed = key("sixteen letters!").seal("slot a", b"secret").unwrap();
+        assert!(key("sixteen letters?").open("slot a", &sealed).is_err());
+        assert!(key("sixteen letters!").open("slot b", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_could_be_guessed_makes_no_key() {
+        assert!(SealingKey::from_secret(&Secret::new("fifteen letters".into())).is_err());
+    }
+
+    #[test]
+    fn new_secrets_differ_and_make_keys() {
+        let (one, other) = (new_secret().unwrap(), new_secret().unwrap());
+        assert_eq!(one.expose().len(), 64);
+        assert!(!one.same_as(&other));
+        assert!(SealingKey::from_secret(&one).is_ok());
+    }
+
+    #[test]
+    fn the_key_that_follows_from_a_secret_stays_the_same_over_versions() {
+        // Sealed by the first version that was released.
+        let sealed: Vec<u8> = SEALED_ONCE
+            .chunks(2)
+            .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap())
+            .collect();
+        assert_eq!(key("sixteen letters!").open("slot a", &sealed).unwrap().as_slice(), b"secret");
+    }
+
+    const SEALED_ONCE: &[u8] = b"e766890624819547aaa0fe4bb94bfadcdc2bbcad97b435de8216ed48c2556a52aafa";
+}

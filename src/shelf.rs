@@ -1,0 +1,47 @@
+//! What the socket serves: for every token its newest access token. Written by the loop after
+//! saving, read by every connection; it decides nothing and forgets nothing by itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::access_token::AccessToken;
+use crate::name::Name;
+use crate::slot::Slot;
+
+/// The tokens on offer, by name. Cheap to clone: all clones are one shelf.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf(Arc<RwLock<BTreeMap<Name, Item>>>);
+
+/// One token on the shelf.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The slot that serves it.
+    pub slot: Arc<Slot>,
+    /// Its newest access token, which may have expired; `None` while there is none for it.
+    pub access_token: Option<Arc<AccessToken>>,
+}
+
+impl Shelf {
+    /// Offers `item` under `name` from now on.
+    pub fn put(&self, name: Name, item: Item) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, item);
+    }
+
+    /// Offers only what `keep` says from now on.
+    pub fn retain(&self, keep: impl Fn(&Name) -> bool) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| keep(name));
+    }
+
+    /// What is offered under `name`.
+    #[must_use]
+    pub fn find(&self, name: &Name) -> Option<Item> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Everything on offer, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Name, Item)> {
+        let items = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        items.iter().map(|(name, item)| (name.clone(), item.clone())).collect()
+    }
+}

@@ -1,0 +1,164 @@
+//! A token in a file. Files of one directory are delivered together: the directory is opened and
+//! synced once. It knows neither tokens nor formats: it is given the content.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Uid};
+use zeroize::Zeroizing;
+
+use crate::access_token::Generation;
+use crate::disk;
+use crate::disk::{Directory, Kept, Making, Wanted};
+use crate::document::generation_in;
+use crate::job::{Delivered, Fingerprint};
+use crate::settings::{FileFormat, FileSettings};
+use crate::sink::{Sink, fingerprint};
+
+/// A file to keep for readers.
+#[derive(Clone, Copy)]
+pub struct FileSink<'a> {
+    /// Where and how.
+    pub settings: &'a FileSettings,
+    /// The runtime and the state directory: what is missing below them is made.
+    pub own_roots: &'a [PathBuf],
+}
+
+/// A file and what it must hold. The content is wiped when it is dropped.
+pub struct FilePut<'a> {
+    /// Where and how.
+    pub settings: &'a FileSettings,
+    /// All that it must hold.
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+impl Sink for FileSink<'_> {
+    fn put(&self, content: &[u8]) -> Result<Delivered, String> {
+        let put = FilePut { settings: self.settings, content: Zeroizing::new(content.to_vec()) };
+        put_all(&[put], self.own_roots).swap_remove(0)
+    }
+
+    fn remove(&self, written: Fingerprint) -> Result<(), String> {
+        remove(&self.settings.path, written)
+    }
+}
+
+/// Delivers `puts`; the results stand in the same order. Neighbours of one directory go together,
+/// and none of them is delivered before that directory is synced. A directory that hangs holds up
+/// all that come after it: call this once per directory where one must not delay another.
+#[must_use]
+pub fn put_all(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Delivered, String>> {
+    puts.chunk_by(|a, b| directory_of(&a.settings.path) == directory_of(&b.settings.path))
+        .flat_map(|neighbours| put_neighbours(neighbours, own_roots))
+        .collect()
+}
+
+/// The directory in which a file is delivered.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+fn put_neighbours(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Delivered, String>> {
+    let Some(first) = puts.first() else { return Vec::new() };
+    let lets_others_in = puts.iter().any(|put| put.settings.mode & 0o077 != 0);
+    let making = Making { below: own_roots, mode: if lets_others_in { 0o755 } else { 0o700 } };
+    match Directory::open(directory_of(&first.settings.path), &making) {
+        Ok(directory) => put_into(&directory, puts),
+        Err(reason) => puts.iter().map(|_| Err(reason.clone())).collect(),
+    }
+}
+
+fn put_into(directory: &Directory, puts: &[FilePut<'_>]) -> Vec<Result<Delivered, String>> {
+    let mut people = People::default();
+    let mut batch = directory.batch();
+    let mut results = Vec::with_capacity(puts.len());
+    for put in puts {
+        let kept = wanted(put, &mut people).and_then(|wanted| batch.keep(&wanted));
+        results.push(kept.map(|kept| delivered(kept, &put.content)));
+    }
+    if let Err(reason) = batch.finish() {
+        let not_durable = |result: &&mut Result<Delivered, String>| result.as_ref().is_ok_and(|it| it.written);
+        results.iter_mut().filter(not_durable).for_each(|result| *result = Err(reason.clone()));
+    }
+    results
+}
+
+fn delivered(kept: Kept, content: &[u8]) -> Delivered {
+    Delivered { written: kept == Kept::Written, fingerprint: fingerprint(content) }
+}
+
+fn wanted<'a>(put: &'a FilePut<'_>, people: &mut People<'a>) -> Result<Wanted<'a>, String> {
+    let settings = put.settings;
+    Ok(Wanted {
+        name: name_of(&settings.path)?,
+        content: &put.content,
+        mode: settings.mode,
+        owner: settings.owner.as_deref().map(|name| people.user(name)).transpose()?,
+        group: settings.group.as_deref().map(|name| people.group(name)).transpose()?,
+    })
+}
+
+fn name_of(path: &Path) -> Result<&OsStr, String> {
+    path.file_name().ok_or_else(|| format!("{} does not name a file", path.display()))
+}
+
+/// Names that were looked up for one batch: the host may have to ask a directory server.
+#[derive(Default)]
+struct People<'a> {
+    users: HashMap<&'a str, Result<Uid, String>>,
+    groups: HashMap<&'a str, Result<Gid, String>>,
+}
+
+impl<'a> People<'a> {
+    fn user(&mut self, name: &'a str) -> Result<Uid, String> {
+        self.users.entry(name).or_insert_with(|| disk::user(name)).clone()
+    }
+
+    fn group(&mut self, name: &'a str) -> Result<Gid, String> {
+        self.groups.entry(name).or_insert_with(|| disk::group(name)).clone()
+    }
+}
+
+/// Removes the file at `path` if it is what we wrote. One that is gone already is fine; one that
+/// somebody changed is left, and said.
+pub fn remove(path: &Path, written: Fingerprint) -> Result<(), String> {
+    let name = name_of(path)?;
+    let Some(directory) = Directory::find(directory_of(path))? else { return Ok(()) };
+    match directory.read(name)? {
+        None => Ok(()),
+        Some(content) if fingerprint(&content) == written => directory.remove(name),
+        Some(_) => Err(format!("{} was changed by somebody else and is left: remove it yourself", path.display())),
+    }
+}
+
+/// The generation that the file still names: a slot without history counts on from it. Only json
+/// names one; what cannot be read names none.
+#[must_use]
+pub fn generation(settings: &FileSettings) -> Option<Generation> {
+    if settings.format != FileFormat::Json {
+        return None;
+    }
+    let directory = Directory::find(directory_of(&settings.path)).ok().flatten()?;
+    let content = directory.read(settings.path.file_name()?).ok().flatten()?;
+    generation_in(&content)
+}
+
+/// Removes the temporary files that a killed daemon left beside `files`, and says how many there
+/// were. A directory that cannot be swept is passed over: the next delivery says what is wrong.
+pub fn sweep<'a>(files: impl IntoIterator<Item = &'a FileSettings>) -> usize {
+    let mut directories: BTreeMap<&Path, BTreeMap<&OsStr, Option<Uid>>> = BTreeMap::new();
+    let mut people = People::default();
+    for file in files {
+        if let Some(name) = file.path.file_name() {
+            let owner = file.owner.as_deref().and_then(|owner| people.user(owner).ok());
+            directories.entry(directory_of(&file.path)).or_default().insert(name, owner);
+        }
+    }
+    let swept = |(path, files): (&Path, _)| Directory::find(path).ok().flatten()?.sweep(&files).ok();
+    directories.into_iter().filter_map(swept).sum()
+}
+
+#[cfg(test)]
+mod tests;

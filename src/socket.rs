@@ -1,0 +1,85 @@
+//! The socket: HTTP/1.1 over a Unix socket, for root and the daemon's own user.
+//!
+//! It reads the shelf and asks the loop; it decides nothing about tokens and keeps none.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::inbox::Inbox;
+use crate::shelf::Shelf;
+use crate::socket::routes::{Desk, Peer, router};
+
+mod problem;
+mod routes;
+
+/// How long a peer may take to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait after accepting failed (no file descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Makes the socket at `path` with `mode`. It appears whole: bound under another name, then renamed.
+///
+/// Errors: what is wrong, in words, naming the path.
+pub async fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
+    let wrong = |what: &str, error: io::Error| format!("cannot {what} the socket {}: {error}", path.display());
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(format!("another program already answers on the socket {}", path.display()));
+    }
+    let hidden = hidden_name(path);
+    let _ = std::fs::remove_file(&hidden);
+    let listener = UnixListener::bind(&hidden).map_err(|error| wrong("bind", error))?;
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(mode))
+        .map_err(|e| wrong("set the mode of", e))?;
+    std::fs::rename(&hidden, path).map_err(|error| wrong("put in place", error))?;
+    Ok(listener)
+}
+
+fn hidden_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.tokend-{}", std::process::id()))
+}
+
+/// Serves `listener` until it is dropped with the task.
+pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox) {
+    let app = router(Desk { shelf, inbox });
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let app = app.clone();
+                tokio::spawn(async move { converse(stream, app).await });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Answers the requests of one connection; what goes wrong with it is the peer's business.
+async fn converse(stream: UnixStream, app: Router) {
+    let Ok(credentials) = stream.peer_cred() else { return };
+    let peer = Peer { uid: credentials.uid() };
+    let service = tower_service(app, peer);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let _ = connection.await;
+}
+
+fn tower_service(app: Router, peer: Peer) -> Router {
+    app.layer(axum::middleware::from_fn(move |mut request: Request, next: axum::middleware::Next| {
+        request.extensions_mut().insert(peer);
+        next.run(request)
+    }))
+}

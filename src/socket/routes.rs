@@ -1,0 +1,216 @@
+//! What can be asked on the socket, and by whom.
+
+use std::time::Duration;
+
+use axum::extract::{Extension, Path, State};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::access_token::{AccessToken, Generation};
+use crate::clock::now;
+use crate::document::Document;
+use crate::inbox::{Gone, Inbox};
+use crate::name::Name;
+use crate::shelf::{Item, Shelf};
+use crate::socket::problem::Problem;
+use crate::task::RefreshAnswer;
+use crate::time::Timestamp;
+
+/// What the routes need.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) shelf: Shelf,
+    pub(crate) inbox: Inbox,
+}
+
+/// Who is asking.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+}
+
+impl Peer {
+    fn may_read_everything(self) -> bool {
+        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw()
+    }
+
+    fn admit(self) -> Result<(), Problem> {
+        let why = "only root and the daemon's own user may ask this";
+        if self.may_read_everything() { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, why)) }
+    }
+}
+
+pub(crate) fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/tokens", get(list))
+        .route("/v1/tokens/{name}", get(read))
+        .route("/v1/tokens/{name}/refresh", post(refresh))
+        .route("/v1/status", get(status))
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))
+        .layer(axum::middleware::map_response(async |mut response: Response| {
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+            response
+        }))
+        .with_state(desk)
+}
+
+/// A token without its secret.
+#[derive(Serialize)]
+struct Metadata {
+    name: String,
+    slot: String,
+    valid: bool,
+    generation: Generation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+}
+
+impl Metadata {
+    fn of(name: &Name, item: &Item, now: Timestamp) -> Self {
+        let held = item.access_token.as_deref();
+        Self {
+            name: name.to_string(),
+            slot: item.slot.id.to_string(),
+            valid: held.is_some_and(|token| token.is_live(now)),
+            generation: held.map_or(Generation::NONE, |token| token.generation),
+            token_type: held.map(|token| token.token_type.clone()),
+            scope: held.map(|token| token.scopes.join(" ")),
+            issued_at: held.map(|token| token.issued_at.to_string()),
+            expires_at: held.map(|token| token.expires_at.to_string()),
+            expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
+        }
+    }
+}
+
+async fn list(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+    peer.admit()?;
+    let now = now();
+    let tokens: Vec<Metadata> = desk.shelf.all().iter().map(|(name, item)| Metadata::of(name, item, now)).collect();
+    Ok(Json(json!({ "tokens": tokens })).into_response())
+}
+
+async fn read(
+    State(desk): State<Desk>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    peer.admit()?;
+    let (name, item) = find(&desk.shelf, &name)?;
+    let now = now();
+    match item.access_token.as_ref().filter(|token| token.is_live(now)) {
+        Some(token) => Ok(serve_token(&name, &item, token, &headers)),
+        None => Err(no_valid_token(&desk.inbox, name, now).await),
+    }
+}
+
+fn find(shelf: &Shelf, name: &str) -> Result<(Name, Item), Problem> {
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"));
+    let name = Name::parse(name).map_err(|_| unknown())?;
+    let item = shelf.find(&name).ok_or_else(unknown)?;
+    Ok((name, item))
+}
+
+fn serve_token(name: &Name, item: &Item, token: &AccessToken, headers: &HeaderMap) -> Response {
+    let etag = format!("\"{}\"", token.generation);
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    if known.flat_map(|value| value.split(',')).any(|value| value.trim() == etag) {
+        return ([(ETAG, etag)], StatusCode::NOT_MODIFIED).into_response();
+    }
+    let mut document = Document::new(name, &item.slot.id, token);
+    document.expires_in = now().until(token.expires_at).as_secs();
+    if wants_text(headers) {
+        let text = (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned());
+        return ([text, (ETAG, etag)], document.access_token).into_response();
+    }
+    ([(ETAG, etag)], Json(document)).into_response()
+}
+
+/// Whether `Accept` names plain text and does not name JSON before it.
+fn wants_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    kinds
+        .find(|kind| matches!(*kind, "text/plain" | "text/*" | "application/json"))
+        .is_some_and(|k| k.starts_with("text"))
+}
+
+/// Why there is none, and when to ask again: the next refresh in the plan.
+async fn no_valid_token(inbox: &Inbox, name: Name, now: Timestamp) -> Problem {
+    let status = inbox.status_of(name.clone()).await.ok();
+    let slot = status.as_ref().and_then(|status| status.slots.first());
+    let token = slot.and_then(|slot| slot.tokens.iter().find(|token| token.name == name.as_str()));
+    let reason = token.and_then(|token| token.reason.clone()).unwrap_or_else(|| "it has no valid access token".into());
+    let next = slot.and_then(|slot| slot.next_refresh.as_deref()).and_then(Timestamp::parse_rfc3339);
+    let patience = next.map_or(Duration::from_secs(30), |next| now.until(next));
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{name}: {reason}")).retry_after(patience)
+}
+
+async fn refresh(
+    State(desk): State<Desk>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    peer.admit()?;
+    let (name, item) = find(&desk.shelf, &name)?;
+    let answer = desk.inbox.refresh(name.clone()).await.map_err(stopping)?;
+    let now = now();
+    match answer {
+        RefreshAnswer::Held(token) => {
+            let item = Item { access_token: Some(token), ..item };
+            Ok(Json(Metadata::of(&name, &item, now)).into_response())
+        }
+        RefreshAnswer::NotBefore(at, why) => {
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, why).retry_after(now.until(at)))
+        }
+        RefreshAnswer::Failed(failure) => {
+            let class = failure.class().to_string();
+            Err(Problem::new(StatusCode::BAD_GATEWAY, failure.to_string()).class(class))
+        }
+        RefreshAnswer::Abandoned => Err(stopping(Gone)),
+    }
+}
+
+async fn status(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+    peer.admit()?;
+    let status = desk.inbox.status().await.map_err(stopping)?;
+    Ok(Json(status).into_response())
+}
+
+async fn healthy(State(desk): State<Desk>) -> Result<Response, Problem> {
+    desk.inbox.status_of(nobody()?).await.map_err(stopping)?;
+    Ok(Json(json!({ "healthy": true })).into_response())
+}
+
+/// A name that costs the loop nothing to answer for.
+fn nobody() -> Result<Name, Problem> {
+    Name::parse("healthz").map_err(|why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))
+}
+
+async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+    let status = desk.inbox.status().await.map_err(stopping)?;
+    let reasons = if peer.may_read_everything() { status.reasons } else { Vec::new() };
+    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((code, Json(json!({ "ready": status.ready, "reasons": reasons }))).into_response())
+}
+
+fn stopping(_: Gone) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping").retry_after(Duration::from_secs(1))
+}

@@ -1,0 +1,226 @@
+//! The `SQLite` file: one row per slot, sealed. It is made whole under another name and renamed into
+//! place, so that a `state.db` which is empty or has no schema is damaged, never new.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, TransactionBehavior, params};
+
+use crate::ledger::Entry;
+use crate::name::Identity;
+use crate::seal::SealingKey;
+use crate::store::{Change, row};
+
+/// The only schema so far; a higher one in the file is a newer tokend's.
+pub const SCHEMA: i64 = 1;
+
+const CREATE: &str = "
+    PRAGMA synchronous = FULL;
+    BEGIN;
+    CREATE TABLE slots (identity TEXT NOT NULL UNIQUE, facts BLOB NOT NULL) STRICT;
+    PRAGMA user_version = 1;
+    COMMIT;
+";
+
+/// Ours alone: no shared memory beside the log, and no other program in between.
+const ALONE: &str = "PRAGMA locking_mode = EXCLUSIVE";
+
+/// Durable commits, and no trust in what the file says about itself.
+const SETTINGS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA journal_size_limit = 4194304;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+";
+
+const PUT: &str = "INSERT INTO slots (identity, facts) VALUES (?1, ?2)
+    ON CONFLICT (identity) DO UPDATE SET facts = excluded.facts";
+const REMOVE: &str = "DELETE FROM slots WHERE identity = ?1";
+
+/// What a row is sealed for: it opens in the place of no other slot.
+fn purpose(identity: &str) -> String {
+    format!("tokend slot {identity}")
+}
+
+/// The open database.
+pub struct Database {
+    path: PathBuf,
+    connection: Connection,
+    key: Arc<SealingKey>,
+}
+
+/// Why the database could not be used.
+#[derive(Debug)]
+pub enum Trouble {
+    /// What it holds does not make sense, or was sealed with another key.
+    Damaged(String),
+    /// Its schema is newer than ours.
+    Newer(i64),
+    /// The system does not let us.
+    Failed(String),
+}
+
+/// Makes an empty database of the empty file at `path`.
+pub fn create(path: &Path) -> Result<(), String> {
+    let create = || {
+        let connection = Connection::open_with_flags(path, flags())?;
+        connection.execute_batch(CREATE)?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    create().map_err(|error| words(path, &error))
+}
+
+impl Database {
+    /// Opens the database at `path` and reads every entry: one that cannot be read makes all of it
+    /// damaged, for half a ledger would ask for access tokens that are held.
+    pub fn open(path: &Path, key: Arc<SealingKey>) -> Result<(Self, Vec<Entry>), Trouble> {
+        let trouble = |error| trouble(path, &error);
+        let connection = Connection::open_with_flags(path, flags()).map_err(trouble)?;
+        connection.execute_batch(ALONE).map_err(trouble)?;
+        let schema = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(trouble)?;
+        match schema {
+            SCHEMA => {}
+            newer if newer > SCHEMA => return Err(Trouble::Newer(newer)),
+            _ => return Err(Trouble::Damaged("it has no schema".to_owned())),
+        }
+        connection.execute_batch(SETTINGS).map_err(trouble)?;
+        let database = Self { path: path.to_owned(), connection, key };
+        database.check().map_err(trouble)?;
+        let entries = database.load()?;
+        Ok((database, entries))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let said: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if said == "ok" { Ok(()) } else { Err(corrupt()) }
+    }
+
+    fn load(&self) -> Result<Vec<Entry>, Trouble> {
+        let trouble = |error| trouble(&self.path, &error);
+        let mut select = self.connection.prepare("SELECT identity, facts FROM slots").map_err(trouble)?;
+        let mut rows = select.query([]).map_err(trouble)?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next().map_err(trouble)? {
+            let identity = row.get_ref(0).map_err(trouble)?;
+            let sealed = row.get_ref(1).map_err(trouble)?;
+            entries.push(self.read(identity, sealed)?);
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, identity: ValueRef<'_>, sealed: ValueRef<'_>) -> Result<Entry, Trouble> {
+        let damaged = || Trouble::Damaged("an entry cannot be read".to_owned());
+        let identity = identity.as_str().map_err(|_| damaged())?;
+        let sealed = sealed.as_blob().map_err(|_| damaged())?;
+        let plain = self
+            .key
+            .open(&purpose(identity), sealed)
+            .map_err(|broken| Trouble::Damaged(format!("an entry cannot be opened: {broken}")))?;
+        row::decode(Identity::stored(identity), &plain).ok_or_else(damaged)
+    }
+
+    /// Makes `changes` in one transaction; they are durable when this returns.
+    pub fn write<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), String> {
+        let (path, key) = (&self.path, &self.key);
+        let wrong = |error| words(path, &error);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
+        let mut put = transaction.prepare(PUT).map_err(wrong)?;
+        let mut remove = transaction.prepare(REMOVE).map_err(wrong)?;
+        for change in changes {
+            match change {
+                Change::Put(entry, persist) => {
+                    let identity = entry.identity.as_str();
+                    let sealed = key.seal(&purpose(identity), &row::encode(entry, *persist)?)?;
+                    put.execute(params![identity, sealed]).map_err(wrong)?;
+                }
+                Change::Remove(identity) => {
+                    remove.execute([identity.as_str()]).map_err(wrong)?;
+                }
+            }
+        }
+        drop((put, remove));
+        transaction.commit().map_err(wrong)
+    }
+
+    /// Brings everything into the one file and lets it go.
+    pub fn close(self) -> Result<(), String> {
+        let Self { path, connection, .. } = self;
+        connection.close().map_err(|(_, error)| words(&path, &error))
+    }
+}
+
+fn flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn corrupt() -> Error {
+    Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None)
+}
+
+/// What the system refuses is no damage: it may be right the next time.
+fn trouble(path: &Path, error: &Error) -> Trouble {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::CannotOpen
+            | ErrorCode::DiskFull
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure,
+        ) => Trouble::Failed(words(path, error)),
+        _ => Trouble::Damaged(words(path, error)),
+    }
+}
+
+fn words(path: &Path, error: &Error) -> String {
+    let path = path.display();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => format!("{path}: no space left on its file system; make room there"),
+        Some(ErrorCode::ReadOnly) => format!("{path} is read-only: let tokend's user write to it"),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            format!("{path} cannot be opened: let tokend's user read and write it")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            format!("{path} is in use by another program: let it finish")
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!("{path} is damaged"),
+        Some(ErrorCode::SystemIoFailure) => format!("{path}: the disk reports an error ({error})"),
+        _ => format!("{path}: {error}"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use crate::settings::Persist;
+
+    #[test]
+    fn a_full_disk_refuses_and_works_again_without_reopening() {
+        let place = tempfile::TempDir::new().unwrap();
+        let path = place.path().join("state.db");
+        std::fs::write(&path, b"").unwrap();
+        create(&path).unwrap();
+        let key = Arc::new(SealingKey::from_secret(&Secret::new("sixteen letters!".into())).unwrap());
+        let (mut database, _) = Database::open(&path, Arc::clone(&key)).unwrap();
+        let entry = |name: String| Change::Put(Box::new(Entry::new(Identity::stored(&name))), Persist::Off);
+        let many: Vec<Change> = (0..100).map(|number| entry(format!("slot {number}"))).collect();
+        database.connection.execute_batch("PRAGMA max_page_count = 4").unwrap();
+        for _ in 0..2 {
+            let error = database.write(many.iter()).unwrap_err();
+            assert!(error.contains("no space left"), "{error}");
+        }
+        database.write([entry("one".into())].iter()).unwrap();
+        database.connection.execute_batch("PRAGMA max_page_count = 1000").unwrap();
+        database.write(many.iter()).unwrap();
+        database.close().unwrap();
+        assert_eq!(Database::open(&path, key).unwrap().1.len(), 101);
+    }
+}

@@ -1,0 +1,237 @@
+//! How an entry is written: the access token's text first, bare, so that it passes through no
+//! parser that could leave a copy; then everything else as JSON, which holds no secret. A field may
+//! be added when older rows read well without it; any other change is a new schema.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::access_token::{AccessToken, Generation};
+use crate::job::{Ask, Fingerprint};
+use crate::ledger::{Denied, Entry, Held, Intention, Issue, IssueKind, Receipt, SecretChoice};
+use crate::name::{Identity, SinkId};
+use crate::secret::Secret;
+use crate::settings::Persist;
+use crate::time::Timestamp;
+
+/// Before the access token: its length, little-endian; zero where there is none.
+const LENGTH: usize = size_of::<u32>();
+
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    generation: Generation,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_token: Option<TokenFacts>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<IssueFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intention: Option<IntentionFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    denied: Option<DeniedFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    granted: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    same_again: Option<Timestamp>,
+    #[serde(default)]
+    secret_worked: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held: Vec<HeldFacts>,
+}
+
+/// All of an access token but itself.
+#[derive(Serialize, Deserialize)]
+struct TokenFacts {
+    r#type: String,
+    scopes: Vec<String>,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    generation: Generation,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IssueFacts {
+    at: Timestamp,
+    #[serde(default)]
+    possibly: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IntentionFacts {
+    at: Timestamp,
+    scopes: Vec<String>,
+    secret_choice: usize,
+    #[serde(default)]
+    forced: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeniedFacts {
+    scopes: Vec<String>,
+    at: Timestamp,
+    outright: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeldFacts {
+    sink: SinkId,
+    generation: Generation,
+    expires_at: Timestamp,
+    fingerprint: String,
+}
+
+/// What of `entry` outlives the daemon, ready to be sealed.
+pub fn encode(entry: &Entry, persist: Persist) -> Result<Zeroizing<Vec<u8>>, String> {
+    let token = entry.access_token.as_ref().filter(|_| persist == Persist::Encrypted);
+    let secret = token.map_or("", |token| token.secret.expose());
+    let length = u32::try_from(secret.len()).map_err(|_| "an access token is too long to be saved".to_owned())?;
+    let facts = serde_json::to_vec(&facts_of(entry, token)).map_err(|_| "an entry cannot be written".to_owned())?;
+    let mut row = Zeroizing::new(Vec::with_capacity(LENGTH + secret.len() + facts.len()));
+    row.extend_from_slice(&length.to_le_bytes());
+    row.extend_from_slice(secret.as_bytes());
+    row.extend_from_slice(&facts);
+    Ok(row)
+}
+
+fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
+    let held = |(sink, receipt): (&SinkId, &Receipt)| {
+        let held = receipt.held?;
+        let fingerprint = BASE64_STANDARD_NO_PAD.encode(held.fingerprint);
+        Some(HeldFacts { sink: sink.clone(), generation: held.generation, expires_at: held.expires_at, fingerprint })
+    };
+    let issue = |issue: &Issue| IssueFacts { at: issue.at, possibly: issue.kind == IssueKind::Possibly };
+    Facts {
+        generation: entry.generation,
+        access_token: token.map(|token| TokenFacts::of(token)),
+        issues: entry.issues.iter().map(issue).collect(),
+        intention: entry.intention.as_ref().map(IntentionFacts::of),
+        denied: entry.denied.as_ref().map(|denied| DeniedFacts {
+            scopes: denied.scopes.clone(),
+            at: denied.at,
+            outright: denied.outright,
+        }),
+        granted: entry.granted.clone(),
+        same_again: entry.same_again,
+        secret_worked: entry.secret.worked,
+        held: entry.receipts.iter().filter_map(held).collect(),
+    }
+}
+
+impl TokenFacts {
+    fn of(token: &AccessToken) -> Self {
+        Self {
+            r#type: token.token_type.clone(),
+            scopes: token.scopes.clone(),
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            generation: token.generation,
+            extra: token.extra.clone(),
+        }
+    }
+
+    fn with(self, secret: Secret) -> AccessToken {
+        AccessToken {
+            secret,
+            token_type: self.r#type,
+            scopes: self.scopes,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            generation: self.generation,
+            extra: self.extra,
+        }
+    }
+}
+
+impl IntentionFacts {
+    fn of(intention: &Intention) -> Self {
+        let Ask { scopes, secret_choice, forced } = intention.ask.clone();
+        Self { at: intention.at, scopes, secret_choice, forced }
+    }
+}
+
+/// The entry that `row` was made of, as it is after a restart: a request that was about to leave
+/// counts as possibly issued (L4), and nothing is known any more of failures. `None` where the row
+/// does not make sense.
+pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
+    let (length, rest) = row.split_first_chunk::<LENGTH>()?;
+    let (secret, facts) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let facts: Facts = serde_json::from_slice(facts).ok()?;
+    let access_token = match facts.access_token {
+        Some(token) => Some(Arc::new(token.with(Secret::new(std::str::from_utf8(secret).ok()?.to_owned())))),
+        None => None,
+    };
+    Some(Entry {
+        access_token,
+        generation: facts.generation,
+        recalled: facts.generation > Generation::NONE,
+        issues: issues(&facts.issues, facts.intention.as_ref()),
+        denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
+        granted: facts.granted,
+        same_again: facts.same_again,
+        secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
+        receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
+        ..Entry::new(identity)
+    })
+}
+
+fn issues(issues: &[IssueFacts], intention: Option<&IntentionFacts>) -> Vec<Issue> {
+    let kind = |possibly| if possibly { IssueKind::Possibly } else { IssueKind::Issued };
+    let known = issues.iter().map(|issue| Issue { at: issue.at, kind: kind(issue.possibly) });
+    let mut all: Vec<Issue> =
+        known.chain(intention.map(|intention| Issue { at: intention.at, kind: IssueKind::Possibly })).collect();
+    all.sort_by_key(|issue| issue.at);
+    all
+}
+
+fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
+    let fingerprint: Fingerprint = BASE64_STANDARD_NO_PAD.decode(held.fingerprint).ok()?.try_into().ok()?;
+    let held_now = Held { generation: held.generation, expires_at: held.expires_at, fingerprint };
+    Some((held.sink, Receipt { held: Some(held_now), ..Receipt::default() }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As version 0.1 wrote it: what reads this must go on reading it.
+    const ROW: &[u8] = b"\x03\0\0\0tok{\"generation\":7,\
+        \"access_token\":{\"type\":\"Bearer\",\"scopes\":[\"a\"],\"issued_at\":1000,\"expires_at\":2000,\
+        \"generation\":7,\"extra\":{\"k\":1}},\
+        \"issues\":[{\"at\":1000,\"possibly\":false}],\
+        \"intention\":{\"at\":1500,\"scopes\":[\"a\"],\"secret_choice\":1,\"forced\":false},\
+        \"denied\":{\"scopes\":[\"b\"],\"at\":900,\"outright\":true},\
+        \"granted\":[\"a\"],\"same_again\":1700,\"secret_worked\":1,\
+        \"held\":[{\"sink\":\"/run/a\",\"generation\":6,\"expires_at\":1100,\
+        \"fingerprint\":\"MDEyMzQ1Njc4OWFiY2RlZg\"}]}";
+
+    #[test]
+    fn rows_stay_readable_over_versions() {
+        let mut entry = decode(Identity::stored("a"), ROW).unwrap();
+        assert_eq!(entry.access_token.as_ref().unwrap().secret.expose(), "tok");
+        // Written again it is the same but for the intention, which became an issue.
+        let intention = entry.issues.pop().unwrap();
+        assert_eq!(intention, Issue { at: Timestamp::from_millis(1500), kind: IssueKind::Possibly });
+        let ask = Ask { scopes: vec!["a".into()], secret_choice: 1, forced: false };
+        entry.intention = Some(Intention { at: intention.at, ask });
+        assert_eq!(encode(&entry, Persist::Encrypted).unwrap().as_slice(), ROW);
+    }
+
+    #[test]
+    fn the_smallest_row_is_an_entry() {
+        let entry = decode(Identity::stored("a"), b"\0\0\0\0{\"generation\":0}").unwrap();
+        assert_eq!(format!("{entry:?}"), format!("{:?}", Entry::new(Identity::stored("a"))));
+    }
+
+    #[test]
+    fn a_row_that_makes_no_sense_is_none() {
+        for row in [&b""[..], b"\0\0", b"\xff\0\0\0{}", b"\0\0\0\0", b"\0\0\0\0[]", b"\x01\0\0\0{}"] {
+            assert!(decode(Identity::stored("a"), row).is_none(), "{row:?}");
+        }
+    }
+}

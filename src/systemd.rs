@@ -1,0 +1,79 @@
+//! Tells the service manager how things stand. Silent where there is none.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::time::Timestamp;
+
+/// How far ahead the service manager is asked to wait while tokens are being fetched.
+const EXTENSION: Duration = Duration::from_secs(30);
+const EXTENSION_MICROSECONDS: u32 = 30_000_000;
+
+/// The service manager, as far as it listens (`$NOTIFY_SOCKET`).
+#[derive(Debug)]
+pub struct Service {
+    ready_sent: bool,
+    give_up_at: Timestamp,
+    extend_at: Timestamp,
+    status: String,
+}
+
+impl Service {
+    /// Starts telling; READY is sent at `give_up_at` at the latest, whatever is missing.
+    #[must_use]
+    pub fn new(give_up_at: Timestamp) -> Self {
+        Self { ready_sent: false, give_up_at, extend_at: Timestamp::EPOCH, status: String::new() }
+    }
+
+    /// Whether READY was sent.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready_sent
+    }
+
+    /// When READY is sent whatever is missing; `NEVER` once it was sent.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        if self.ready_sent { Timestamp::NEVER } else { self.give_up_at }
+    }
+
+    /// Whether READY is due: everything required is there, or waiting for it is over.
+    #[must_use]
+    pub fn ready_is_due(&self, ready: bool, now: Timestamp) -> bool {
+        !self.ready_sent && (ready || now >= self.give_up_at)
+    }
+
+    /// Sends READY=1, once.
+    pub fn send_ready(&mut self) {
+        self.ready_sent = true;
+        send(&[NotifyState::Ready]);
+    }
+
+    /// Asks for more time while it is not ready.
+    pub fn extend(&mut self, now: Timestamp) {
+        if !self.ready_sent && now >= self.extend_at {
+            self.extend_at = now + EXTENSION / 2;
+            send(&[NotifyState::ExtendTimeoutUsec(EXTENSION_MICROSECONDS)]);
+        }
+    }
+
+    /// Shows `status` in `systemctl status`, if it changed.
+    pub fn show(&mut self, status: String) {
+        if status != self.status {
+            send(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+    }
+}
+
+/// Says that the end has begun.
+pub fn stopping() {
+    send(&[NotifyState::Stopping]);
+}
+
+fn send(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}

@@ -1,0 +1,108 @@
+//! Where log lines go and how they look. Third-party crates are capped at warnings: what they say
+//! below that may quote what they carry.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Where lines go.
+#[derive(Debug)]
+pub enum Destination {
+    /// Standard error.
+    Stderr,
+    /// This file.
+    File(File),
+}
+
+/// Starts logging as `settings` say; does nothing when logging was started before.
+///
+/// Errors: a level that makes no sense, in words.
+pub fn start(settings: &LogSettings, destination: Destination) -> Result<(), String> {
+    let filter = filter(&settings.level)?;
+    let format = match settings.format {
+        LogFormat::Default if matches!(destination, Destination::Stderr) && stderr_is_the_journal() => {
+            LogFormat::Journald
+        }
+        LogFormat::Default => LogFormat::Text,
+        format => format,
+    };
+    let (writer, coloured) = match destination {
+        Destination::Stderr => (BoxMakeWriter::new(io::stderr), is_coloured()),
+        Destination::File(file) => (BoxMakeWriter::new(file), false),
+    };
+    let layer = layer(format, writer, coloured).with_filter(filter);
+    let _ = Registry::default().with(layer).try_init();
+    Ok(())
+}
+
+fn layer<W>(format: LogFormat, writer: W, coloured: bool) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer();
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_writer(writer).boxed(),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(journal) => journal.with_field_prefix(Some("TOKEND".into())).boxed(),
+            Err(_) => lines.without_time().with_ansi(false).with_writer(writer).boxed(),
+        },
+        LogFormat::Text | LogFormat::Default => {
+            lines.with_target(false).with_ansi(coloured).with_writer(writer).boxed()
+        }
+    }
+}
+
+/// `info` or `target=level,…`; other crates never say more than warnings.
+fn filter(level: &str) -> Result<Targets, String> {
+    let wrong = || format!("log.level {level:?} is not error, warn, info, debug, trace or target=level,…");
+    let capped = Targets::new().with_default(LevelFilter::WARN);
+    if let Ok(level) = level.parse::<LevelFilter>() {
+        return Ok(capped.with_target("tokend", level).with_default(level.min(LevelFilter::WARN)));
+    }
+    if !level.split(',').all(|part| part.contains('=')) {
+        return Err(wrong());
+    }
+    let given: Targets = level.parse().map_err(|_| wrong())?;
+    Ok(given.iter().fold(capped, |targets, (target, level)| {
+        let ours = target == "tokend" || target.starts_with("tokend::");
+        targets.with_target(target, if ours { level } else { level.min(LevelFilter::WARN) })
+    }))
+}
+
+fn is_coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether standard error is what systemd says the journal is (`$JOURNAL_STREAM`).
+fn stderr_is_the_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(metadata) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    stream == format!("{}:{}", metadata.dev(), metadata.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_crates_never_say_more_than_warnings() {
+        for level in ["debug", "trace", "hyper=trace,reqwest=debug,tokend=debug"] {
+            let filter = filter(level).unwrap();
+            assert!(!filter.would_enable("hyper::client", &tracing::Level::INFO), "{level}");
+            assert!(filter.would_enable("tokend::world", &tracing::Level::DEBUG), "{level}");
+        }
+        assert!(filter("loud").is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! Brings access tokens to files. What goes to one directory goes together, by one thread at a
+//! time: a directory that hangs delays only itself, and one directory is made durable once for all.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use crate::access_token::Generation;
+use crate::document::Document;
+use crate::job::{Delivered, Fingerprint, JobResult, Outcome};
+use crate::name::{Identity, SinkId};
+use crate::settings::SinkSettings;
+use crate::sink::file::{FilePut, directory_of, generation, put_all, remove};
+use crate::slot::Slot;
+use crate::task::Delivery;
+
+/// How many files are brought together at most.
+const LOAD: usize = 128;
+
+/// Where outcomes go.
+type Home = mpsc::UnboundedSender<Outcome>;
+
+/// The couriers, at most one under way for each directory.
+#[derive(Debug)]
+pub(crate) struct Couriers {
+    own_roots: Arc<[PathBuf]>,
+    home: Home,
+    rounds: Arc<Mutex<HashMap<PathBuf, Round>>>,
+}
+
+/// What waits to be brought to one directory.
+#[derive(Debug, Default)]
+struct Round {
+    waiting: Vec<Delivery>,
+    under_way: bool,
+}
+
+impl Couriers {
+    pub(crate) fn new(own_roots: Vec<PathBuf>, home: Home) -> Self {
+        Self { own_roots: own_roots.into(), home, rounds: Arc::default() }
+    }
+
+    /// Puts `delivery` with what else goes to its directory.
+    pub(crate) fn deliver(&self, delivery: Delivery) {
+        let directory = directory_of(&delivery.sink().file.path).to_path_buf();
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds.entry(directory).or_default().waiting.push(delivery);
+    }
+
+    /// Sends a courier wherever something waits and none is under way.
+    pub(crate) fn set_off(&self) {
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        for (directory, round) in rounds.iter_mut().filter(|(_, round)| !round.under_way) {
+            round.under_way = true;
+            let (directory, rounds) = (directory.clone(), Arc::clone(&self.rounds));
+            let (own_roots, home) = (Arc::clone(&self.own_roots), self.home.clone());
+            spawn_blocking(move || {
+                while let Some(load) = next_load(&rounds, &directory) {
+                    bring(&load, &own_roots, &home);
+                }
+            });
+        }
+    }
+
+    /// Reads the highest generation that the sinks of `slot` hold.
+    pub(crate) fn recall(&self, slot: Arc<Slot>) {
+        let home = self.home.clone();
+        spawn_blocking(move || {
+            let held = slot.sinks().filter_map(|(_, sink)| generation(&sink.file)).max();
+            let result = JobResult::Recalled(held.unwrap_or(Generation::NONE));
+            let _ = home.send(Outcome { identity: slot.identity.clone(), result });
+        });
+    }
+
+    /// Removes from `sink` what has this `fingerprint`.
+    pub(crate) fn withdraw(&self, identity: Identity, sink: SinkId, fingerprint: Fingerprint) {
+        let home = self.home.clone();
+        spawn_blocking(move || {
+            let result = remove(Path::new(sink.as_str()), fingerprint);
+            let _ = home.send(Outcome { identity, result: JobResult::Withdrawn { sink, result } });
+        });
+    }
+}
+
+/// The next load for `directory`; the courier goes home when there is none.
+fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Option<Vec<Delivery>> {
+    let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
+    let round = rounds.get_mut(directory)?;
+    if round.waiting.is_empty() {
+        rounds.remove(directory);
+        return None;
+    }
+    let count = round.waiting.len().min(LOAD);
+    Some(round.waiting.drain(..count).collect())
+}
+
+fn bring(load: &[Delivery], own_roots: &[PathBuf], home: &Home) {
+    let puts: Vec<FilePut<'_>> = load.iter().map(put_of).collect();
+    let results = put_all(&puts, own_roots);
+    for (delivery, result) in load.iter().zip(results) {
+        let _ = home.send(outcome_of(delivery, result));
+    }
+}
+
+fn put_of(delivery: &Delivery) -> FilePut<'_> {
+    let SinkSettings { file, .. } = delivery.sink();
+    let document = Document::new(&delivery.token().name, &delivery.slot.id, &delivery.access_token);
+    let content = document.render(file.format, &delivery.slot.provider.preset.scheme);
+    FilePut { settings: file, content: Zeroizing::new(content) }
+}
+
+fn outcome_of(delivery: &Delivery, result: Result<Delivered, String>) -> Outcome {
+    let (generation, expires_at) = (delivery.access_token.generation, delivery.access_token.expires_at);
+    let sink = delivery.sink().id.clone();
+    let result = JobResult::Delivered { sink, generation, expires_at, result };
+    Outcome { identity: delivery.slot.identity.clone(), result }
+}

@@ -1,0 +1,214 @@
+//! Says in the log what changed outside, what will be tried again, and what a person must do; and
+//! tells the service manager. The same failure is told again only as it goes on: the 1st, 2nd,
+//! 4th, 8th … time.
+
+use tracing::{debug, error, info, warn};
+
+use crate::daemon::Seen;
+use crate::failure::Class;
+use crate::job::{JobResult, Outcome};
+use crate::keeper::{Case, Keeper};
+use crate::ledger::Standing;
+use crate::slot::Slot;
+use crate::systemd::{Service, stopping};
+use crate::task::Task;
+use crate::time::{Timestamp, for_people};
+
+/// What was told already.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    service: Service,
+    arrived: Option<Arrived>,
+    writable: bool,
+    told_stopping: bool,
+}
+
+/// What is remembered of an outcome until it was recorded.
+#[derive(Debug)]
+enum Arrived {
+    Issue { generation: u64 },
+    Delivery { line: Option<(String, Result<u64, String>)> },
+    Withdrawal { sink: String, result: Result<(), String> },
+    Recall,
+}
+
+impl Telling {
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service, arrived: None, writable: true, told_stopping: false }
+    }
+
+    /// When READY is sent whatever is missing.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.service.deadline()
+    }
+
+    #[expect(clippy::unused_self, reason = "told where the rest is told")]
+    pub(crate) fn starting(&self, task: &Task) {
+        match task {
+            Task::Issue(slot, ask) => {
+                debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
+            }
+            Task::Deliver(delivery) => debug!(slot = %delivery.slot.id, sink = %delivery.sink().id, "delivering"),
+            Task::Recall(slot) => debug!(slot = %slot.id, "reading the generation that the sinks hold"),
+            Task::Withdraw { sink, .. } => debug!(%sink, "withdrawing"),
+        }
+    }
+
+    pub(crate) fn observe(&mut self, keeper: &Keeper, seen: &Seen<'_>, now: Timestamp) {
+        match seen {
+            Seen::Arriving(outcome) => self.arrived = Some(remember(keeper, outcome)),
+            Seen::Recorded(identity) => {
+                if let (Some(arrived), Some(case)) = (self.arrived.take(), keeper.case_of(identity)) {
+                    tell(&arrived, case, now);
+                }
+            }
+            Seen::NotSaved(reason) => self.not_saved(reason),
+            Seen::Reloaded => info!(tokens = keeper.config().tokens.len(), "configuration taken"),
+            Seen::StatusWanted => tell_status(keeper, now),
+            Seen::Turned => self.turned(keeper, now),
+        }
+    }
+
+    fn not_saved(&mut self, reason: &str) {
+        if self.writable {
+            self.writable = false;
+            error!(reason, "the state cannot be written; access tokens are kept in memory until it can");
+        }
+    }
+
+    fn turned(&mut self, keeper: &Keeper, now: Timestamp) {
+        if !self.writable && keeper.everything_is_saved() {
+            self.writable = true;
+            info!("the state can be written again; nothing was lost");
+        }
+        if keeper.is_stopping() && !self.told_stopping {
+            self.told_stopping = true;
+            stopping();
+            info!(under_way = keeper.in_flight(), "stopping");
+        }
+        let ready = keeper.is_ready();
+        self.service.extend(now);
+        if self.service.ready_is_due(ready, now) {
+            self.service.send_ready();
+            if ready {
+                info!(tokens = keeper.config().tokens.len(), "ready: every required token is valid and delivered");
+            } else {
+                warn!(missing = keeper.unready_count(), "started without all required tokens; see `tokend status`");
+            }
+        }
+        self.service.show(status_line(keeper, self.writable));
+    }
+}
+
+fn status_line(keeper: &Keeper, writable: bool) -> String {
+    let (tokens, missing) = (keeper.config().tokens.len(), keeper.unready_count());
+    let state = if writable { "" } else { "; THE STATE CANNOT BE WRITTEN" };
+    match missing {
+        0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),
+        _ => format!("{tokens} tokens, {missing} slots lack a required one: see tokend status{state}"),
+    }
+}
+
+fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
+    let generation = keeper.case_of(&outcome.identity).map_or(0, |case| case.entry.generation.0);
+    match &outcome.result {
+        JobResult::Issued { .. } => Arrived::Issue { generation },
+        JobResult::Recalled(_) => Arrived::Recall,
+        JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.to_string(), result: result.clone() },
+        JobResult::Delivered { sink, generation, result, .. } => {
+            let line = match result {
+                Ok(delivered) if !delivered.written => None,
+                Ok(_) => Some((sink.to_string(), Ok(generation.0))),
+                Err(reason) => Some((sink.to_string(), Err(reason.clone()))),
+            };
+            Arrived::Delivery { line }
+        }
+    }
+}
+
+fn tell(arrived: &Arrived, case: &Case, now: Timestamp) {
+    let slot = case.slot.as_deref();
+    match arrived {
+        Arrived::Recall | Arrived::Delivery { line: None } => {}
+        Arrived::Issue { generation } => {
+            if let Some(slot) = slot {
+                tell_issue(slot, case, *generation, now);
+            }
+        }
+        Arrived::Delivery { line: Some((sink, Ok(generation))) } => info!(sink, generation, "delivered"),
+        Arrived::Delivery { line: Some((sink, Err(reason))) } => tell_sink_failure(case, sink, reason, now),
+        Arrived::Withdrawal { sink, result: Ok(()) } => info!(sink, "withdrawn"),
+        Arrived::Withdrawal { sink, result: Err(reason) } => warn!(sink, reason, "could not be withdrawn"),
+    }
+}
+
+fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
+    let entry = &case.entry;
+    match (&entry.standing, &entry.access_token) {
+        (Standing::Failing(retry), held) => {
+            let attempts = retry.attempts.unreachable + retry.attempts.refused;
+            if !worth_telling(attempts) {
+                return;
+            }
+            let next = for_people(now.until(retry.not_before));
+            let held =
+                held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
+            let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
+            let (reason, class) = (retry.failure.to_string(), retry.failure.class());
+            match class {
+                Class::Unreachable => {
+                    warn!(slot = %slot.id, %class, reason, attempts, next_attempt_in = next, held, "no access token");
+                }
+                Class::Refused => {
+                    error!(slot = %slot.id, %class, reason, attempts, next_attempt_in = next, held, "no access token");
+                }
+            }
+        }
+        (Standing::Good, Some(token)) if token.generation.0 > before => {
+            info!(slot = %slot.id, generation = token.generation.0, expires_at = %token.expires_at,
+                scope = token.scopes.join(" "), "access token issued");
+            if let Some(warning) = &entry.warning {
+                warn!(slot = %slot.id, warning, "the answer was usable, but");
+            }
+        }
+        (Standing::Good, Some(token)) => {
+            let denied = entry.denied.as_ref().map(|denied| denied.scopes.join(" "));
+            match denied {
+                Some(scope) if before == token.generation.0 => {
+                    error!(slot = %slot.id, scope, "the provider does not grant these scopes together; renewing what it granted last");
+                }
+                _ => debug!(slot = %slot.id, "the provider answered with the access token already held"),
+            }
+        }
+        (Standing::Good, None) => {}
+    }
+}
+
+fn tell_sink_failure(case: &Case, sink: &str, reason: &str, now: Timestamp) {
+    let retry = case.entry.receipts.iter().find(|(id, _)| id.as_str() == sink).and_then(|(_, r)| r.retry.as_ref());
+    let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
+    let next = for_people(now.until(retry.not_before));
+    warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "not delivered");
+}
+
+/// The 1st, 2nd, 4th, 8th … time.
+fn worth_telling(attempts: u32) -> bool {
+    attempts.is_power_of_two() || attempts == 0
+}
+
+/// Logs one line for each slot: what SIGUSR1 asks for.
+fn tell_status(keeper: &Keeper, now: Timestamp) {
+    let status = keeper.status(now);
+    info!(ready = status.ready, tokens = status.counts.tokens, valid = status.counts.valid, "status");
+    for slot in &status.slots {
+        let error = slot.last_error.as_ref().map(|error| error.reason.as_str());
+        info!(
+            slot = slot.slot,
+            generation = slot.generation.0,
+            expires_at = slot.expires_at,
+            next_refresh = slot.next_refresh,
+            last_error = error,
+            "status"
+        );
+    }
+}

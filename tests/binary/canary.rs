@@ -1,0 +1,103 @@
+//! No secret, no access token and no piece of one is where it does not belong.
+
+use std::collections::HashSet;
+use std::fs;
+use std::time::Duration;
+
+use serde_json::json;
+use tokend::demo::standin::{
+    CORE_BANKING, Fault, OAUTH2, OPEN_PAYMENTS, PLAIN_ID, VIPPS, VIPPS_PARTNER, VIPPS_SUBSCRIPTION_KEYS, Vendor,
+};
+
+use crate::delivery::{delivered, with_all_presets};
+use crate::setup::wait_until;
+
+/// A piece of this many bytes is too much.
+const PIECE: usize = 20;
+
+/// Every piece of what must not be seen.
+struct Canary(HashSet<Vec<u8>>);
+
+impl Canary {
+    fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let pieces = |text: &str| text.as_bytes().windows(PIECE).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let pieces: HashSet<_> = texts.into_iter().flat_map(pieces).collect();
+        assert!(pieces.len() > 1000);
+        Self(pieces)
+    }
+
+    #[track_caller]
+    fn must_not_be_in(&self, place: &str, content: &[u8]) {
+        assert!(!content.is_empty(), "{place} is empty: nothing was looked at");
+        if let Some(at) = content.windows(PIECE).position(|piece| self.0.contains(piece)) {
+            let around = &content[at.saturating_sub(60)..(at + 80).min(content.len())];
+            panic!("{place} holds a secret: …{}…", String::from_utf8_lossy(around));
+        }
+    }
+}
+
+/// What goes wrong, one after the other; each quotes what it can.
+fn faults() -> Vec<Fault> {
+    let echo = |text: &str| json!({ "error": "invalid_client", "error_description": text }).to_string();
+    let secrets = [OPEN_PAYMENTS.1, CORE_BANKING.1, VIPPS.1, VIPPS_PARTNER.1, PLAIN_ID.1, OAUTH2.1].join(" ");
+    vec![
+        Fault::RefuseCredentials,
+        Fault::Half,
+        Fault::LineFeed,
+        Fault::ExpiresIn(json!("3600abc")),
+        Fault::ResetAfter,
+        Fault::Redirect(format!("https://elsewhere.example/?secret={}", VIPPS_SUBSCRIPTION_KEYS[0])),
+        Fault::Status(400, echo(OAUTH2.1)),
+        Fault::Status(503, secrets),
+    ]
+}
+
+#[test]
+fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
+    let setup = with_all_presets(Duration::from_secs(3600));
+    let daemon = setup.run_with(&[("TOKEND_LOG__LEVEL", "debug,hyper=debug,reqwest=debug,rustls=debug")]);
+    daemon.wait_ready();
+    let mut seen: HashSet<String> = delivered(&setup).into_values().collect();
+    let mut answers = String::new();
+    for fault in faults() {
+        for vendor in Vendor::ALL {
+            setup.standin.fault(vendor, fault.clone());
+        }
+        for name in ["accounts", "core-bank", "vipps", "partner", "plainid", "oauth"] {
+            let answer = daemon.post(&format!("/v1/tokens/{name}/refresh"));
+            answers += &format!("{}\n{}\n", answer.head, answer.body);
+            answers += &setup.tokend(&["get", "nothing-of-this-name"]).err;
+        }
+        answers += &setup.tokend(&["status"]).out;
+        answers += &setup.tokend(&["status", "--json"]).out;
+    }
+    for vendor in Vendor::ALL {
+        setup.standin.clear(vendor);
+    }
+    wait_until("every slot recovers", || daemon.status().counts.failing == 0);
+    seen.extend(delivered(&setup).into_values());
+    let fetched = setup.tokend(&["fetch", "oauth"]);
+    for path in ["/v1/tokens", "/v1/status", "/readyz"] {
+        answers += &daemon.get(path).body;
+    }
+
+    let secrets = [OPEN_PAYMENTS.1, CORE_BANKING.1, VIPPS.1, VIPPS_PARTNER.1, PLAIN_ID.1, OAUTH2.1];
+    let texts = secrets.into_iter().chain(VIPPS_SUBSCRIPTION_KEYS);
+    let canary = Canary::new(texts.chain(seen.iter().map(String::as_str)));
+    canary.must_not_be_in("the log", setup.log().as_bytes());
+    canary.must_not_be_in("an answer", answers.as_bytes());
+    canary.must_not_be_in("what fetch says", fetched.out().as_bytes());
+    for file in ["cmdline", "environ"] {
+        let content = fs::read(format!("/proc/{}/{file}", daemon.pid())).unwrap();
+        canary.must_not_be_in(file, &content);
+    }
+    let state = || fs::read_dir(setup.path("state")).unwrap().map(|file| file.unwrap().path());
+    for file in state().filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("state.db")) {
+        if fs::metadata(&file).unwrap().len() > 0 {
+            canary.must_not_be_in(&file.display().to_string(), &fs::read(&file).unwrap());
+        }
+    }
+    assert!(setup.log().contains("DEBUG"), "the level was taken");
+    daemon.stop();
+    canary.must_not_be_in("the state at rest", &fs::read(setup.path("state/state.db")).unwrap());
+}

@@ -1,0 +1,20 @@
+//! The real program against stand-ins of the vendors' token endpoints: started, stopped, killed and
+//! lied to, as it is on a host. Every test has a directory and stand-ins of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "starts programs, reads files, waits"
+)]
+
+mod canary;
+mod commands;
+mod delivery;
+mod failing;
+mod files;
+mod refusing;
+mod restarting;
+mod scopes;
+mod secrets;
+mod setup;
+mod socket;
