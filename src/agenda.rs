@@ -46,6 +46,12 @@ impl Agenda {
         due
     }
 
+    /// When `identity` wants to be looked at.
+    #[must_use]
+    pub fn wake_of(&self, identity: &Identity) -> Timestamp {
+        self.wakes.get(identity).copied().unwrap_or(Timestamp::NEVER)
+    }
+
     /// The next moment at which a slot wants to be looked at.
     #[must_use]
     pub fn next(&self) -> Timestamp {

@@ -258,3 +258,7 @@ impl Keeper {
         self.held_back.push(task);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
