@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn no_gap_when_the_provider_answers_during_the_last_twenty_seconds(
-        down in 0..3540_000_i64, timeout in prop::sample::select(vec![0_u64, 500, 5_000, 10_000]), account in "[a-z]{1,8}",
+        down in 0..3_540_000_i64, timeout in prop::sample::select(vec![0_u64, 500, 5_000, 10_000]), account in "[a-z]{1,8}",
     ) {
         let (from, to) = (at(0) + std::time::Duration::from_millis(down.unsigned_abs() + 500), at(3580));
         let provider: Provider = Box::new(move |_, _, now| {

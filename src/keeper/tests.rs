@@ -8,7 +8,11 @@ use crate::ledger::Receipt;
 use crate::task::{Publication, Release};
 
 impl Keeper {
-    /// The agenda says the same as planning everything anew.
+    /// The agenda names no slot later than planning everything anew would.
+    ///
+    /// # Panics
+    ///
+    /// If it does.
     pub fn assert_nothing_is_overlooked(&self, now: Timestamp) {
         for (identity, case) in &self.cases {
             let anew = match case.wanted_slot() {
@@ -77,7 +81,7 @@ fn receipt(keeper: &Keeper, slot: &Slot) -> Option<Receipt> {
 fn what_is_delivered_to_a_sink_that_has_left_is_withdrawn() {
     let (slot, mut bare) = (plain_slot(), plain_slot());
     bare.tokens[0].sinks.clear();
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     keeper.adopt(config(&[bare]), at(1));
     assert_eq!(turn(&mut keeper, at(1)).len(), 0);
     take_home(&mut keeper, &delivery, at(2));
@@ -90,7 +94,7 @@ fn what_is_delivered_to_a_sink_that_has_left_is_withdrawn() {
 fn a_delivery_under_way_does_not_hide_that_its_sink_was_changed() {
     let (slot, mut other_mode) = (plain_slot(), plain_slot());
     other_mode.tokens[0].sinks[0].file.mode = 0o640;
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     keeper.adopt(config(&[other_mode]), at(1));
     take_home(&mut keeper, &delivery, at(2));
     let again = turn(&mut keeper, at(2));
@@ -106,7 +110,7 @@ fn a_sink_that_another_slot_took_over_is_looked_at_again_when_the_first_is_done_
     let first = plain_slot();
     let mut second = own_slot("second");
     second.tokens[0].sinks.clone_from(&first.tokens[0].sinks);
-    let (mut keeper, late) = delivering(&[first.clone()]);
+    let (mut keeper, late) = delivering(std::slice::from_ref(&first));
     let mut without = first.clone();
     without.tokens[0].sinks.clear();
     keeper.adopt(config(&[without, second.clone()]), at(1));
@@ -138,7 +142,7 @@ fn a_renamed_table_issues_nothing_and_corrects_what_the_files_say() {
 #[test]
 fn an_unchanged_configuration_does_nothing_at_all() {
     let slot = plain_slot();
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     take_home(&mut keeper, &delivery, at(1));
     assert_eq!(turn(&mut keeper, at(10)).len(), 0);
     keeper.adopt(config(&[slot]), at(11));
@@ -207,16 +211,16 @@ fn reasons(keeper: &mut Keeper, now: Timestamp) -> Vec<String> {
 #[test]
 fn it_is_ready_exactly_when_there_is_no_reason_against_it() {
     let slot = plain_slot();
-    let mut keeper = new(&config(&[slot.clone()]));
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
     assert_eq!(reasons(&mut keeper, at(0)), ["accounts (bank/corporate): it has no access token yet"]);
 
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     assert_eq!(reasons(&mut keeper, at(0)), ["accounts (bank/corporate): /accounts: not delivered yet"]);
     take_home(&mut keeper, &delivery, at(1));
     assert_eq!(reasons(&mut keeper, at(1)), [""; 0]);
 
     let stored = keeper.case(&slot).unwrap().entry.clone();
-    let mut started = Keeper::new(config(&[slot.clone()]), vec![stored], at(100));
+    let mut started = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored], at(100));
     assert_eq!(reasons(&mut started, at(100)), ["accounts (bank/corporate): /accounts: not delivered yet"]);
 
     assert_eq!(reasons(&mut keeper, at(3600)), ["accounts (bank/corporate): its access token has expired"]);
@@ -225,7 +229,7 @@ fn it_is_ready_exactly_when_there_is_no_reason_against_it() {
 #[test]
 fn a_required_sink_with_a_valid_older_generation_counts_until_that_expires() {
     let slot = plain_slot();
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     take_home(&mut keeper, &delivery, at(1));
     let asking = turn(&mut keeper, at(3540));
     issue(&mut keeper, &asking, at(3540));
@@ -251,7 +255,7 @@ fn a_required_sink_with_a_valid_older_generation_counts_until_that_expires() {
 fn status_says_that_a_slot_waits_for_its_budget() {
     let mut slot = plain_slot();
     slot.policy.budget = Some(budget(1, 7200));
-    let (mut keeper, delivery) = delivering(&[slot.clone()]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     take_home(&mut keeper, &delivery, at(1));
     let _ = turn(&mut keeper, at(3550));
     let standing = |keeper: &Keeper, now| format!("{:?}", keeper.status(now).slots[0].standing);

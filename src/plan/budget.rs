@@ -7,7 +7,7 @@ use crate::settings::Budget;
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Why an access token is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

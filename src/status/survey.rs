@@ -1,0 +1,195 @@
+//! Makes the status from what is known.
+
+use std::sync::Arc;
+
+use crate::access_token::AccessToken;
+use crate::failure::Class;
+use crate::keeper::readiness::{sink_is_ready, token_is_ready};
+use crate::keeper::{Case, Keeper};
+use crate::ledger::{Entry, IssueKind, Receipt, Standing};
+use crate::plan::{next_issue, serves, waits_for_budget};
+use crate::settings::{SinkSettings, TokenSettings};
+use crate::slot::Slot;
+use crate::status::{
+    BudgetStatus, Counts, LastError, SinkState, SinkStatus, SlotStatus, StandingState, Status, TokenState, TokenStatus,
+};
+use crate::time::Timestamp;
+
+impl Keeper {
+    /// Everything that a person wants to know at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> Status {
+        let cases = self.config().slots.iter().filter_map(|slot| self.case(slot).map(|case| (slot, case)));
+        let cases: Vec<(&Arc<Slot>, &Case)> = cases.collect();
+        let slots: Vec<SlotStatus> = cases.iter().map(|(slot, case)| self.slot_status(slot, case, now)).collect();
+        let reasons: Vec<String> = cases.iter().flat_map(|(slot, case)| reasons(slot, &case.entry, now)).collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            now: now.to_string(),
+            ready: reasons.is_empty(),
+            reasons,
+            state_writable: self.state_is_writable(now),
+            state_notice: None,
+            counts: counts(&slots),
+            slots,
+        }
+    }
+
+    fn slot_status(&self, slot: &Slot, case: &Case, now: Timestamp) -> SlotStatus {
+        let entry = &case.entry;
+        let held = entry.access_token.as_deref();
+        let (next, _) = next_issue(slot, entry, now);
+        let next = next.max(self.queued_until(slot));
+        SlotStatus {
+            slot: slot.id.to_string(),
+            provider: slot.provider.name.to_string(),
+            psu_context: slot.context.clone(),
+            exclusive: slot.policy.exclusive,
+            state: token_state(held, now),
+            standing: standing(slot, case, now),
+            generation: entry.generation,
+            issued_at: held.map(|token| token.issued_at.to_string()),
+            expires_at: held.map(|token| token.expires_at.to_string()),
+            expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
+            next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
+            scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
+            last_error: last_error(entry, now),
+            warning: entry.warning.clone(),
+            budget: budget_status(slot, entry, now),
+            tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
+        }
+    }
+}
+
+fn token_state(held: Option<&AccessToken>, now: Timestamp) -> TokenState {
+    match held {
+        None => TokenState::Missing,
+        Some(token) if token.is_live(now) => TokenState::Valid,
+        Some(_) => TokenState::Expired,
+    }
+}
+
+fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
+    if case.is_asking() {
+        return StandingState::Asking;
+    }
+    if waits_for_budget(slot, &case.entry, now).is_some() {
+        return StandingState::WaitingForBudget;
+    }
+    match &case.entry.standing {
+        Standing::Good => StandingState::Good,
+        Standing::Failing(retry) if retry.failure.class() == Class::Refused => StandingState::Refused,
+        Standing::Failing(_) => StandingState::Retrying,
+    }
+}
+
+fn last_error(entry: &Entry, now: Timestamp) -> Option<LastError> {
+    let Standing::Failing(retry) = &entry.standing else { return None };
+    Some(LastError {
+        class: retry.failure.class().to_string(),
+        reason: retry.failure.to_string(),
+        attempts: retry.attempts.unreachable + retry.attempts.refused,
+        since: retry.since.to_string(),
+        next_attempt: retry.not_before.max(now).to_string(),
+    })
+}
+
+fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetStatus> {
+    let budget = slot.policy.budget?;
+    let count = |kind| entry.issues.iter().filter(|issue| issue.kind == kind && issue.at + budget.per > now).count();
+    Some(BudgetStatus {
+        issued: count(IssueKind::Issued),
+        possibly_issued: count(IssueKind::Possibly),
+        issues: budget.issues,
+        per_seconds: budget.per.as_secs(),
+    })
+}
+
+fn token_status(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> TokenStatus {
+    let (state, reason) = match entry.live(now) {
+        Some(held) if serves(slot, token, held) => (TokenState::Valid, None),
+        Some(held) => (TokenState::Refused, Some(missing_scopes(entry, token, held))),
+        None => (token_state(entry.access_token.as_deref(), now), Some(why_not_valid(slot, entry, now))),
+    };
+    TokenStatus {
+        name: token.name.to_string(),
+        required: token.required,
+        state,
+        reason,
+        sinks: token.sinks.iter().map(|sink| sink_status(entry, sink)).collect(),
+    }
+}
+
+fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> String {
+    let missing: Vec<&str> = token.scopes.iter().filter(|s| !held.scopes.contains(s)).map(String::as_str).collect();
+    let why = match &entry.denied {
+        Some(denied) if denied.outright => "the provider refused it (invalid_scope)",
+        _ => "the provider has not granted it",
+    };
+    format!("the access token held does not have {}: {why}", missing.join(" "))
+}
+
+fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
+    let had_one = entry.access_token.is_some();
+    let what = if had_one { "its access token has expired" } else { "it has no access token yet" };
+    if let Some(until) = waits_for_budget(slot, entry, now) {
+        return format!("{what}: the budget of access tokens is used up until {until}");
+    }
+    match &entry.standing {
+        Standing::Failing(retry) => format!("{what}: {}", retry.failure),
+        Standing::Good => what.to_owned(),
+    }
+}
+
+fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
+    let nothing = Receipt::default();
+    let receipt = entry.receipts.get(&sink.id).unwrap_or(&nothing);
+    let held = receipt.held.filter(|_| receipt.verified);
+    let state = match (&receipt.retry, held) {
+        (Some(_), _) => SinkState::Failing,
+        (None, None) => SinkState::Waiting,
+        (None, Some(held)) if held.generation == entry.generation => SinkState::Current,
+        (None, Some(_)) => SinkState::Behind,
+    };
+    SinkStatus {
+        sink: sink.id.to_string(),
+        required: sink.required,
+        state,
+        generation: receipt.held.map(|held| held.generation),
+        error: receipt.retry.as_ref().map(|retry| retry.reason.clone()),
+        next_attempt: receipt.retry.as_ref().map(|retry| retry.not_before.to_string()),
+    }
+}
+
+/// Why `slot` is not ready: at least one for each required token that is not.
+fn reasons(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> {
+    let unready = |token: &&TokenSettings| token.required && !token_is_ready(slot, entry, token, now);
+    slot.tokens.iter().filter(unready).flat_map(|token| reasons_of(slot, entry, token, now)).collect()
+}
+
+fn reasons_of(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> Vec<String> {
+    let status = token_status(slot, entry, token, now);
+    if let Some(reason) = status.reason {
+        return vec![format!("{} ({}): {reason}", token.name, slot.id)];
+    }
+    let unready = |sink: &&SinkSettings| sink.required && !sink_is_ready(entry, &sink.id, now);
+    let line = |sink: &SinkSettings| {
+        let retry = entry.receipts.get(&sink.id).and_then(|receipt| receipt.retry.as_ref());
+        let why = retry.map_or("not delivered yet", |retry| retry.reason.as_str());
+        format!("{} ({}): {}: {why}", token.name, slot.id, sink.id)
+    };
+    token.sinks.iter().filter(unready).map(line).collect()
+}
+
+fn counts(slots: &[SlotStatus]) -> Counts {
+    let tokens = || slots.iter().flat_map(|slot| &slot.tokens);
+    let sinks = || tokens().flat_map(|token| &token.sinks);
+    Counts {
+        slots: slots.len(),
+        tokens: tokens().count(),
+        valid: tokens().filter(|token| token.state == TokenState::Valid).count(),
+        failing: slots.iter().filter(|slot| slot.last_error.is_some()).count(),
+        sinks: sinks().count(),
+        current: sinks().filter(|sink| sink.state == SinkState::Current).count(),
+    }
+}
