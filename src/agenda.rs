@@ -46,6 +46,12 @@ impl Agenda {
         due
     }
 
+    /// When `identity` wants to be looked at.
+    #[must_use]
+    pub fn wake_of(&self, identity: &Identity) -> Timestamp {
+        self.wakes.get(identity).copied().unwrap_or(Timestamp::NEVER)
+    }
+
     /// The next moment at which a slot wants to be looked at.
     #[must_use]
     pub fn next(&self) -> Timestamp {
@@ -69,7 +75,7 @@ mod tests {
         agenda.set(&a, at(30));
         agenda.set(&b, at(20));
         assert_eq!(agenda.next(), at(20));
-        assert_eq!(agenda.take_due(at(25)), [b.clone()]);
+        assert_eq!(agenda.take_due(at(25)), std::slice::from_ref(&b));
         assert_eq!(agenda.take_due(at(25)), []);
         agenda.set(&b, Timestamp::NEVER);
         assert_eq!(agenda.next(), at(30));

@@ -159,3 +159,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         Happening::Event(Event::Stop) => keeper.stop(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -114,7 +114,7 @@ impl Keeper {
         for case in self.cases.values_mut() {
             if case.slot.as_ref().is_some_and(|slot| slot.policy.exclusive) {
                 note_lost_state(&mut case.entry, now);
-                self.savings.note(&case.entry.identity, Durability::Lazy, now);
+                self.savings.note(&case.entry.identity, Durability::Now, now);
             }
         }
     }
@@ -291,3 +291,7 @@ impl Keeper {
         self.held_back.push(task);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -21,9 +21,9 @@ pub mod budget;
 /// How long a withdrawal waits for the edit to be taken back (L17).
 pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
 /// How often a union of scopes that was denied is tried again (L1).
-pub const DENIED_RETRY: Duration = Duration::from_secs(86_400);
+pub const DENIED_RETRY: Duration = Duration::from_hours(24);
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// What is due now, and when to look again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub fn forget_at(entry: &Entry) -> Timestamp {
     }
     let expiry = entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
     let last_issue = entry.issues.iter().map(|issue| issue.at).max();
-    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Duration::from_secs(86_400)))
+    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Duration::from_hours(24)))
 }
 
 /// Whether the sinks must first be asked for the generation that they hold: there is no history.
@@ -245,4 +245,5 @@ fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -16,8 +16,8 @@ use crate::time::Timestamp;
 pub mod receipt;
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// How soon a change must be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -258,5 +258,5 @@ pub fn note_lost_state(entry: &mut Entry, now: Timestamp) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::float_cmp, clippy::unwrap_used)]
 mod tests;

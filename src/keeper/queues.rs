@@ -14,7 +14,7 @@ const REQUESTS_AT_A_TIME: usize = 8;
 /// So many accounts held back within `MINUTE` hold back their endpoint.
 const ACCOUNTS_HELD: usize = 3;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// The requests under way and waiting, by endpoint.
 #[derive(Debug, Default)]

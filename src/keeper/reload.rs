@@ -19,7 +19,6 @@ use crate::time::Timestamp;
 impl Keeper {
     /// Makes `config` what is wanted.
     pub fn adopt(&mut self, config: Arc<Config>, now: Timestamp) {
-        self.config = Arc::clone(&config);
         self.queues.adopt(config.providers.values().map(AsRef::as_ref));
         for case in self.cases.values_mut() {
             case.wanted = false;
@@ -38,6 +37,7 @@ impl Keeper {
             self.changed.insert(identity.clone());
             self.to_publish.insert(identity.clone());
         }
+        self.config = config;
         self.abandon_departed();
     }
 

@@ -7,7 +7,7 @@ use crate::settings::Budget;
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Why an access token is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +43,22 @@ fn issued_hold(entry: &Entry, budget: Budget, places: u32, now: Timestamp) -> Ti
 }
 
 /// Possibly issued ones never stop it, but space its requests once both together reach the budget.
+/// It is looked at again when the oldest is no longer counted.
 fn spacing_hold(entry: &Entry, budget: Budget, now: Timestamp) -> Timestamp {
-    let (mut all, mut possibly, mut last) = (0_u32, 0_u32, Timestamp::EPOCH);
+    let (mut all, mut possibly) = (0_u32, 0_u32);
+    let (mut oldest, mut last) = (Timestamp::NEVER, Timestamp::EPOCH);
     for (at, kind) in in_window(entry, budget, now) {
         all += 1;
         possibly += u32::from(kind == IssueKind::Possibly);
+        oldest = oldest.min(at);
         last = last.max(at);
     }
     if possibly == 0 || all < budget.issues {
         return Timestamp::EPOCH;
     }
-    let doublings = (all - budget.issues).min(10);
-    last + (MINUTE * 2_u32.pow(doublings)).min(10 * MINUTE)
+    let doublings = (all - budget.issues).min(4);
+    let spaced = last + (MINUTE * 2_u32.pow(doublings)).min(10 * MINUTE);
+    spaced.min(oldest + budget.per)
 }
 
 /// The access tokens issued and possibly issued that the budget counts at `now`.

@@ -10,7 +10,7 @@ use crate::plan::*;
 use crate::record::{begin, record};
 use crate::settings::FileFormat;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: i64 = 86_400;
 const ASK_A: &str = "ask for an access token with scope a";
 const ASK_AB: &str = "ask for an access token with scope a b";
@@ -211,7 +211,8 @@ fn with_issues(slot: &Slot, issues: &[(i64, IssueKind)]) -> Entry {
 fn issued_access_tokens_stop_the_slot_and_possibly_issued_ones_space_its_requests() {
     use IssueKind::{Issued as I, Possibly as P};
     let slot = with_budget();
-    let table: &[(&str, &[(i64, IssueKind)], i64)] = &[
+    type Row = (&'static str, &'static [(i64, IssueKind)], i64);
+    let table: &[Row] = &[
         ("two issued leave a place", &[(0, I), (10, I)], 20),
         ("three issued: until the first is an hour old", &[(0, I), (10, I), (20, I)], 3600),
         ("four issued (the budget was lowered): until the second is", &[(0, I), (5, I), (10, I), (20, I)], 3605),

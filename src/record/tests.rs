@@ -6,7 +6,7 @@ use crate::plan::next_issue;
 use crate::record::*;
 use crate::settings::Provider;
 
-const AN_HOUR: Duration = Duration::from_secs(3600);
+const AN_HOUR: Duration = Duration::from_hours(1);
 
 /// When the next request leaves.
 fn next(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {

@@ -1,1 +1,94 @@
+//! Who may ask when.
 
+use std::sync::Arc;
+
+use crate::fixtures::*;
+use crate::keeper::queues::*;
+
+impl Queues {
+    /// Whether `identity` waits for a place.
+    pub(crate) fn is_waiting(&self, identity: &Identity) -> bool {
+        self.queues.values().any(|queue| queue.waiting.iter().any(|waiting| &waiting.identity == identity))
+    }
+}
+
+fn identity(n: i64) -> Identity {
+    Identity::new(&[&n.to_string()])
+}
+
+fn at_rate(requests: u32, per: u64) -> Provider {
+    Provider { rate: Some(Rate { requests, per: secs(per) }), ..provider("bank") }
+}
+
+#[test]
+fn eight_go_at_a_time_and_the_nearest_expiry_first() {
+    let (bank, mut queues) = (provider("bank"), Queues::default());
+    for n in (0..10).rev() {
+        assert!(!queues.enter(&bank, &identity(n), at(n), at(0)), "nobody goes unadmitted");
+    }
+    let admitted = queues.admit(at(0));
+    assert_eq!(admitted, (0..8).map(identity).collect::<Vec<_>>());
+    for identity in &admitted {
+        assert!(queues.enter(&bank, identity, at(0), at(0)));
+    }
+    assert_eq!(queues.admit(at(0)), []);
+    queues.leave(&bank);
+    assert_eq!(queues.admit(at(0)), [identity(8)]);
+}
+
+#[test]
+fn a_place_that_is_not_taken_goes_to_the_next() {
+    let (bank, mut queues) = (provider("bank"), Queues::default());
+    for n in 0..9 {
+        queues.enter(&bank, &identity(n), at(n), at(0));
+    }
+    assert_eq!(queues.admit(at(0)).len(), 8);
+    assert_eq!(queues.admit(at(0)), [identity(8)], "none of the eight wanted it any more");
+    assert!(!queues.enter(&bank, &identity(0), at(0), at(0)), "and their admission is over");
+}
+
+#[test]
+fn the_lowest_rate_given_for_an_endpoint_holds() {
+    let mut queues = Queues::default();
+    let slow = at_rate(2, 10);
+    queues.adopt([at_rate(10, 1), slow.clone(), at_rate(3, 10)].iter());
+    for n in 0..5 {
+        queues.enter(&slow, &identity(n), at(n), at(0));
+    }
+    let go = |queues: &mut Queues, now| {
+        let admitted = queues.admit(now);
+        assert!(admitted.iter().all(|identity| queues.enter(&slow, identity, at(0), now)));
+        for _ in &admitted {
+            queues.leave(&slow);
+        }
+        admitted.len()
+    };
+    assert_eq!([go(&mut queues, at(0)), go(&mut queues, at(9)), go(&mut queues, at(10))], [2, 0, 2]);
+    assert_eq!(queues.wake(at(10)), at(20));
+    queues.adopt([provider("bank")].iter());
+    assert_eq!(go(&mut queues, at(10)), 1, "a reload lifts it");
+}
+
+#[test]
+fn three_accounts_held_back_within_a_minute_hold_back_their_endpoint() {
+    let other = Arc::new(provider("d"));
+    let mut queues = Queues::default();
+    for (name, moment) in [("a", 0), ("b", 61), ("c", 100)] {
+        queues.heed(&provider(name), &busy(429, Some(500)), at(moment + 500), at(moment));
+        assert_eq!(queues.held_until(&provider(name)), at(moment + 500));
+    }
+    assert_eq!(queues.held_until(&other), Timestamp::EPOCH, "only two of them within a minute");
+    queues.heed(&provider("a"), &busy(429, None), at(110), at(101));
+    assert_eq!(queues.held_until(&other), at(110));
+}
+
+#[test]
+fn what_asks_for_no_patience_holds_back_nobody() {
+    let (bank, mut queues) = (provider("bank"), Queues::default());
+    for failure in [busy(503, None), busy(500, None), unreachable(), refused("invalid_client")] {
+        queues.heed(&bank, &failure, at(100), at(0));
+    }
+    assert_eq!(queues.held_until(&bank), Timestamp::EPOCH);
+    queues.heed(&bank, &busy(503, Some(9)), at(9), at(0));
+    assert_eq!(queues.held_until(&provider("another")), at(9));
+}

@@ -1,0 +1,266 @@
+//! What can only be seen from inside: that nothing is overlooked, and what races leave behind.
+
+use crate::access_token::Generation;
+use crate::fixtures::*;
+use crate::job::Delivered;
+use crate::keeper::*;
+use crate::ledger::Receipt;
+use crate::task::{Publication, Release};
+
+impl Keeper {
+    /// The agenda names no slot later than planning everything anew would.
+    ///
+    /// # Panics
+    ///
+    /// If it does.
+    pub fn assert_nothing_is_overlooked(&self, now: Timestamp) {
+        for (identity, case) in &self.cases {
+            let anew = match case.wanted_slot() {
+                Some(slot) => plan(slot, &case.entry, &case.busy, now),
+                None => plan_departed(&case.entry, &case.busy, now),
+            };
+            let queued = |job: &Job| matches!(job, Job::Issue(_)) && self.queues.is_waiting(identity);
+            let overlooked: Vec<Job> = anew.due.into_iter().filter(|job| !queued(job)).collect();
+            assert!(overlooked.is_empty() || self.stopping, "{overlooked:?} overlooked at {now}");
+            assert!(self.agenda.wake_of(identity) <= anew.wake, "{}", identity.as_str());
+        }
+    }
+}
+
+fn new(config: &Arc<Config>) -> Keeper {
+    Keeper::new(Arc::clone(config), vec![], at(0))
+}
+
+/// One turn at `now` whose rows could be saved.
+fn turn(keeper: &mut Keeper, now: Timestamp) -> Vec<Task> {
+    if !keeper.turn(now).is_empty() {
+        keeper.saved();
+    }
+    keeper.release(now).tasks
+}
+
+/// Answers the request in `tasks` with an access token for an hour.
+fn issue(keeper: &mut Keeper, tasks: &[Task], now: Timestamp) {
+    let [Task::Issue(slot, ask)] = tasks else { panic!("{tasks:?}") };
+    let answer = Ok(issued(&format!("issued {}", now.as_millis()), now, secs(3600)));
+    let result = JobResult::Issued { ask: ask.clone(), asked_at: now, answer };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, now);
+}
+
+/// Says that the sink took what the only delivery in `tasks` brought.
+fn take_home(keeper: &mut Keeper, tasks: &[Task], now: Timestamp) {
+    let [Task::Deliver(delivery)] = tasks else { panic!("{tasks:?}") };
+    let result = JobResult::Delivered {
+        sink: delivery.sink().id.clone(),
+        generation: delivery.access_token.generation,
+        expires_at: delivery.access_token.expires_at,
+        result: Ok(Delivered { written: true, fingerprint: [1; 16] }),
+    };
+    keeper.handle(Outcome { identity: delivery.slot.identity.clone(), result }, now);
+}
+
+/// A keeper with one delivery under way for each of `slots`.
+fn delivering(slots: &[Slot]) -> (Keeper, Vec<Task>) {
+    let mut keeper = new(&config(slots));
+    let asking = turn(&mut keeper, at(0));
+    for task in asking {
+        issue(&mut keeper, &[task], at(0));
+    }
+    let tasks = turn(&mut keeper, at(0));
+    assert!(!tasks.is_empty() && tasks.iter().all(|task| matches!(task, Task::Deliver(_))), "{tasks:?}");
+    (keeper, tasks)
+}
+
+fn receipt(keeper: &Keeper, slot: &Slot) -> Option<Receipt> {
+    keeper.case(slot).and_then(|case| case.entry.receipts.get(&slot.tokens[0].sinks[0].id).cloned())
+}
+
+// ---- races of a reload with what is under way
+
+#[test]
+fn what_is_delivered_to_a_sink_that_has_left_is_withdrawn() {
+    let (slot, mut bare) = (plain_slot(), plain_slot());
+    bare.tokens[0].sinks.clear();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    keeper.adopt(config(&[bare]), at(1));
+    assert_eq!(turn(&mut keeper, at(1)).len(), 0);
+    take_home(&mut keeper, &delivery, at(2));
+    assert_eq!(turn(&mut keeper, at(2)).len(), 0);
+    let tasks = turn(&mut keeper, at(5));
+    assert!(matches!(tasks.as_slice(), [Task::Withdraw { .. }]), "{tasks:?}");
+}
+
+#[test]
+fn a_delivery_under_way_does_not_hide_that_its_sink_was_changed() {
+    let (slot, mut other_mode) = (plain_slot(), plain_slot());
+    other_mode.tokens[0].sinks[0].file.mode = 0o640;
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    keeper.adopt(config(&[other_mode]), at(1));
+    take_home(&mut keeper, &delivery, at(2));
+    let again = turn(&mut keeper, at(2));
+    let [Task::Deliver(delivery)] = again.as_slice() else { panic!("{again:?}") };
+    assert_eq!(delivery.sink().file.mode, 0o640);
+    take_home(&mut keeper, &again, at(3));
+    assert!(receipt(&keeper, &slot).unwrap().verified);
+    assert_eq!(turn(&mut keeper, at(3)).len(), 0);
+}
+
+#[test]
+fn a_sink_that_another_slot_took_over_is_looked_at_again_when_the_first_is_done_with_it() {
+    let first = plain_slot();
+    let mut second = own_slot("second");
+    second.tokens[0].sinks.clone_from(&first.tokens[0].sinks);
+    let (mut keeper, late) = delivering(std::slice::from_ref(&first));
+    let mut without = first.clone();
+    without.tokens[0].sinks.clear();
+    keeper.adopt(config(&[without, second.clone()]), at(1));
+    let asking = turn(&mut keeper, at(1));
+    issue(&mut keeper, &asking, at(1));
+    let delivery = turn(&mut keeper, at(1));
+    take_home(&mut keeper, &delivery, at(2));
+    assert!(receipt(&keeper, &second).unwrap().verified);
+    take_home(&mut keeper, &late, at(3));
+    assert!(!receipt(&keeper, &second).unwrap().verified, "the first may have written last");
+    assert_eq!(turn(&mut keeper, at(3)).len(), 1);
+    assert!(keeper.case(&first).unwrap().entry.receipts.is_empty(), "and it withdraws nothing there");
+}
+
+#[test]
+fn a_renamed_table_issues_nothing_and_corrects_what_the_files_say() {
+    let slot = plain_slot();
+    let renamed = Slot {
+        id: crate::name::SlotId::new(&crate::name::Name::parse("renamed").unwrap(), "corporate"),
+        ..slot.clone()
+    };
+    let (mut keeper, delivery) = delivering(&[slot]);
+    take_home(&mut keeper, &delivery, at(1));
+    keeper.adopt(config(&[renamed]), at(2));
+    let tasks = turn(&mut keeper, at(2));
+    assert!(matches!(tasks.as_slice(), [Task::Deliver(_)]), "{tasks:?}");
+}
+
+#[test]
+fn an_unchanged_configuration_does_nothing_at_all() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    assert_eq!(turn(&mut keeper, at(10)).len(), 0);
+    keeper.adopt(config(&[slot]), at(11));
+    assert!(keeper.turn(at(11)).is_empty());
+    assert_eq!(keeper.release(at(11)).tasks.len(), 0);
+    assert_eq!(keeper.wake(at(11)), at(3540));
+}
+
+// ---- persist, then publish (L16)
+
+#[test]
+fn nothing_is_released_before_what_it_rests_on_is_saved() {
+    let mut keeper = new(&config(&[plain_slot()]));
+    let nothing = |release: &Release| release.tasks.is_empty();
+    assert_eq!(keeper.turn(at(0)).len(), 1, "the intention");
+    keeper.not_saved(at(0));
+    assert!(nothing(&keeper.release(at(0))));
+    assert_eq!(keeper.wake(at(0)), at(0) + std::time::Duration::from_millis(500), "saving is tried again soon");
+    let asking = turn(&mut keeper, at(1));
+    issue(&mut keeper, &asking, at(2));
+    assert_eq!(keeper.turn(at(2)).len(), 1, "the access token");
+    keeper.not_saved(at(2));
+    let release = keeper.release(at(2));
+    assert!(nothing(&release) && release.publications.is_empty());
+    assert!(keeper.turn(at(2)).is_empty(), "not at once again");
+    assert!(nothing(&keeper.release(at(2))));
+    assert!(keeper.state_is_writable(at(6)) && !keeper.state_is_writable(at(7)));
+    let release = keeper.release(at(7));
+    let published = |publication: &Publication| publication.access_token.as_ref().map(|token| token.generation);
+    assert_eq!(release.publications.iter().map(published).collect::<Vec<_>>(), [Some(Generation(1))]);
+    assert_eq!(release.tasks.len(), 1, "after five seconds from memory");
+    assert_eq!(keeper.turn(at(20)).len(), 1, "and saved as soon as that works");
+}
+
+#[test]
+fn only_what_rests_on_the_unsaved_waits() {
+    let (saved, unsaved) = (own_slot("saved"), plain_slot());
+    let mut keeper = new(&config(&[saved, unsaved]));
+    let _ = keeper.turn(at(0));
+    keeper.not_saved(at(0));
+    let tasks = keeper.release(at(0)).tasks;
+    let [Task::Issue(slot, _)] = tasks.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!(slot.id.as_str(), "cloud/saved", "issues that are not counted rest on nothing");
+}
+
+#[test]
+fn a_lost_state_counts_a_possible_issue_for_shared_slots_only() {
+    let (shared, own) = (plain_slot(), own_slot("x"));
+    let mut keeper = new(&config(&[shared.clone(), own.clone()]));
+    keeper.note_lost_state(at(0));
+    assert_eq!(keeper.case(&shared).unwrap().entry.issues.len(), 1);
+    assert_eq!(keeper.case(&own).unwrap().entry.issues.len(), 0);
+}
+
+// ---- readiness
+
+/// The reasons that status names, after checking that it says the same as readiness.
+fn reasons(keeper: &mut Keeper, now: Timestamp) -> Vec<String> {
+    let _ = turn(keeper, now);
+    let status = keeper.status(now);
+    assert_eq!(status.ready, keeper.is_ready(), "at {now}");
+    assert_eq!(status.ready, status.reasons.is_empty(), "at {now}");
+    status.reasons
+}
+
+#[test]
+fn it_is_ready_exactly_when_there_is_no_reason_against_it() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    assert_eq!(reasons(&mut keeper, at(0)), ["accounts (bank/corporate): it has no access token yet"]);
+
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    assert_eq!(reasons(&mut keeper, at(0)), ["accounts (bank/corporate): /accounts: not delivered yet"]);
+    take_home(&mut keeper, &delivery, at(1));
+    assert_eq!(reasons(&mut keeper, at(1)), [""; 0]);
+
+    let stored = keeper.case(&slot).unwrap().entry.clone();
+    let mut started = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored], at(100));
+    assert_eq!(reasons(&mut started, at(100)), ["accounts (bank/corporate): /accounts: not delivered yet"]);
+
+    assert_eq!(reasons(&mut keeper, at(3600)), ["accounts (bank/corporate): its access token has expired"]);
+}
+
+#[test]
+fn a_required_sink_with_a_valid_older_generation_counts_until_that_expires() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    let asking = turn(&mut keeper, at(3540));
+    issue(&mut keeper, &asking, at(3540));
+    let fails = |keeper: &mut Keeper, now: Timestamp| {
+        let tasks = turn(keeper, now);
+        for task in tasks {
+            let Task::Deliver(delivery) = task else { panic!("{task:?}") };
+            let (generation, expires_at) = (delivery.access_token.generation, delivery.access_token.expires_at);
+            let (sink, result) = (delivery.sink().id.clone(), Err("read-only".to_owned()));
+            let result = JobResult::Delivered { sink, generation, expires_at, result };
+            keeper.handle(Outcome { identity: slot.identity.clone(), result }, now);
+        }
+    };
+    for moment in 3540..3600 {
+        fails(&mut keeper, at(moment));
+        assert_eq!(reasons(&mut keeper, at(moment)), [""; 0], "at {moment}");
+    }
+    assert!(keeper.wake(at(3599)) <= at(3600), "it is looked at when the older one expires");
+    assert_eq!(reasons(&mut keeper, at(3600)), ["accounts (bank/corporate): /accounts: read-only"]);
+}
+
+#[test]
+fn status_says_that_a_slot_waits_for_its_budget() {
+    let mut slot = plain_slot();
+    slot.policy.budget = Some(budget(1, 7200));
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    let _ = turn(&mut keeper, at(3550));
+    let standing = |keeper: &Keeper, now| format!("{:?}", keeper.status(now).slots[0].standing);
+    assert_eq!([standing(&keeper, at(3539)), standing(&keeper, at(3550))], ["Good", "WaitingForBudget"]);
+    let reason =
+        "accounts (bank/corporate): its access token has expired: the budget of access tokens is used up until ";
+    assert_eq!(reasons(&mut keeper, at(3600)), [format!("{reason}{}", at(7200))]);
+}
