@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tokend::demo::standin::Vendor;
 
-use crate::setup::Setup;
+use crate::setup::{Said, Setup};
 
 const WRONG: &str = r#"
 [daemon]
@@ -29,12 +29,17 @@ provider = "nobody"
 sinks = [{ file = "@DIR@/tokens/b", formt = "json" }]
 "#;
 
+/// To `check` the problems are the result, which goes to standard output; to others they are not.
+fn problems_to_stderr(command: &[&str], said: Said) -> Said {
+    if command == ["check"] { Said { out: said.err, err: said.out, ..said } } else { said }
+}
+
 #[test]
 fn all_problems_of_a_configuration_are_told_at_once_with_their_places_and_nothing_is_started() {
     let setup = Setup::new();
     setup.write_config(WRONG);
     for command in [&["run"][..], &["run", "--once"], &["check"], &["plan"], &["fetch", "a"]] {
-        let said = setup.tokend(command);
+        let said = problems_to_stderr(command, setup.tokend(command));
         said.must_fail(78, &["did you mean \"persist\"?", "client_id", "nobody", "did you mean \"corporate\"?"]);
         let config = setup.path("tokend.toml").display().to_string();
         assert!(said.err.lines().count() >= 8, "{said:?}");
@@ -65,7 +70,8 @@ fn two_tables_for_one_exclusive_account_are_refused_with_both_names() {
 #[test]
 fn a_configuration_that_is_not_there_is_named_with_the_remedy() {
     let setup = Setup::new();
-    setup.tokend(&["check"]).must_fail(78, &["tokend.toml", "there is no such file", "--config PATH"]);
+    let said = problems_to_stderr(&["check"], setup.tokend(&["check"]));
+    said.must_fail(78, &["tokend.toml", "there is no such file", "--config PATH"]);
     setup.write_config("[daemon]\nstate_dir = \"@DIR@/state\"\n");
     setup.tokend(&["run"]).must_fail(78, &["token"]);
 }
