@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::time::Duration;
 
 use serde_json::json;
 use tokend::demo::standin::{
@@ -10,6 +9,7 @@ use tokend::demo::standin::{
 };
 
 use crate::delivery::{delivered, with_all_presets};
+use crate::setup::HOUR;
 
 const ONE_OF_EACH_SLOT: [&str; 7] = ["accounts", "private", "core-bank", "vipps", "partner", "plainid", "oauth"];
 
@@ -70,7 +70,7 @@ fn faults(vendor: Vendor) -> Vec<Fault> {
 
 #[test]
 fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
-    let setup = with_all_presets(Duration::from_secs(3600));
+    let setup = with_all_presets(HOUR);
     let daemon = setup.run_with(&[("TOKEND_LOG__LEVEL", "debug,hyper=debug,reqwest=debug,rustls=debug")]);
     daemon.wait_ready();
     let mut seen: HashSet<String> = delivered(&setup).into_values().collect();
@@ -81,7 +81,8 @@ fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
         }
         for name in ONE_OF_EACH_SLOT {
             let answer = daemon.post(&format!("/v1/tokens/{name}/refresh"));
-            answers += &format!("{}\n{}\n", answer.head, answer.body);
+            answers += &answer.head;
+            answers += &answer.body;
         }
         answers += &setup.tokend(&["status"]).out;
         answers += &setup.tokend(&["status", "--json"]).out;

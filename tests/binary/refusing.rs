@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use tokend::demo::standin::Vendor;
 
@@ -137,6 +138,28 @@ fn a_state_directory_that_cannot_be_had_ends_with_73_and_its_name() {
     let path = setup.path("open").display().to_string();
     setup.tokend(&["run"]).must_fail(73, &[&path, "everybody can replace files", "chmod o-w"]);
     assert_eq!(setup.issued(Vendor::OAuth2), 0);
+}
+
+#[test]
+fn a_state_directory_that_is_not_ours_to_write_ends_with_73_and_the_remedy() {
+    let setup = Setup::with_tokens(&["a"]);
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    for (path, mode) in [("", 0o755), ("tokend.toml", 0o644)] {
+        fs::set_permissions(setup.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let program = setup.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_tokend"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).args(["run", "--config"]);
+    let output = match command.arg(setup.path("tokend.toml")).output() {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped: setpriv: {error}"),
+    };
+    let (said, state) = (String::from_utf8(output.stderr).unwrap(), setup.path("state").display().to_string());
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert!(said.contains(&format!("cannot create {state}: permission denied; let tokend's user")), "{said}");
 }
 
 #[test]
