@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::sleep;
 
 use crate::failure::{Failure, Reach};
 use crate::http::words::Peer;
@@ -91,24 +91,25 @@ impl Http {
     ///
     /// Errors: `NotReady` before anything was tried, else `Unreachable`.
     pub async fn send(&self, profile: &Profile, outgoing: &Outgoing) -> Result<Incoming, Failure> {
-        let deadline = Instant::now() + outgoing.timeout;
         let request = request(outgoing).map_err(Failure::NotReady)?;
         let peer = Peer::new(request.url(), &profile.proxy, outgoing.timeout);
         let client = self.client(profile, request.url(), peer.connect_timeout).map_err(Failure::NotReady)?;
-        let response = match timeout_at(deadline, client.execute(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.failed(profile, &peer, &error)),
+        let time_is_up = sleep(outgoing.timeout);
+        tokio::pin!(time_is_up);
+        let response = tokio::select! {
+            biased;
+            response = client.execute(request) => response.map_err(|error| self.failed(profile, &peer, &error))?,
             // Connecting ends sooner: by now the request has left.
-            Err(_) => return Err(peer.silent()),
+            () = &mut time_is_up => return Err(peer.silent()),
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = match timeout_at(deadline, body(response)).await {
-            Ok(Ok(body)) => body,
-            // The status of an error says all that matters.
-            _ if !status.is_success() => Vec::new(),
-            Ok(Err(_)) => return Err(peer.broken_off()),
-            Err(_) => return Err(peer.silent()),
+        let body = tokio::select! {
+            biased;
+            body = body(response) => body.map_err(|_| peer.broken_off()),
+            () = time_is_up => Err(peer.silent()),
         };
+        // The status of an error says all that matters.
+        let body = if status.is_success() { body? } else { body.unwrap_or_default() };
         Ok(Incoming { status: status.as_u16(), headers, body })
     }
 

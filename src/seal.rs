@@ -50,14 +50,28 @@ impl SealingKey {
         Ok(sealed)
     }
 
-    /// Opens what was sealed for `purpose`.
-    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BrokenSeal> {
+    /// Opens what was sealed for `purpose`, into `room`, which may be used again and again.
+    pub fn open<'r>(&self, purpose: &str, sealed: &[u8], room: &'r mut Room) -> Result<&'r [u8], BrokenSeal> {
         let (sealed, nonce) = sealed.split_last_chunk::<NONCE_LEN>().ok_or(BrokenSeal)?;
-        let mut plain = Zeroizing::new(sealed.to_vec());
+        let plain = room.copy_of(sealed);
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length = self.0.open_in_place(nonce, Aad::from(purpose), &mut plain).map_err(|_| BrokenSeal)?.len();
-        plain.truncate(length);
-        Ok(plain)
+        self.0.open_in_place(nonce, Aad::from(purpose), plain).map(|plain| &*plain).map_err(|_| BrokenSeal)
+    }
+}
+
+/// Where sealed texts are opened one after the other; wiped when it is dropped.
+#[derive(Default)]
+pub struct Room(Zeroizing<Vec<u8>>);
+
+impl Room {
+    fn copy_of(&mut self, sealed: &[u8]) -> &mut [u8] {
+        if self.0.len() < sealed.len() {
+            // The old one is wiped here; a vector that grows by itself would leave it behind.
+            self.0 = Zeroizing::new(vec![0; sealed.len().next_power_of_two()]);
+        }
+        let room = &mut self.0[..sealed.len()];
+        room.copy_from_slice(sealed);
+        room
     }
 }
 
@@ -83,13 +97,21 @@ mod tests {
         SealingKey::from_secret(&Secret::new(text.into())).unwrap()
     }
 
+    fn open(key: &SealingKey, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, BrokenSeal> {
+        key.open(purpose, sealed, &mut Room::default()).map(<[u8]>::to_vec)
+    }
+
     #[test]
     fn what_was_sealed_opens_again_and_shows_nothing() {
         let key = key("sixteen letters!");
         for plain in [&b""[..], b"x", b"eyJhbGciOi.a.b", &vec![7; 65_536]] {
             let sealed = key.seal("slot a", plain).unwrap();
-            assert_eq!(key.open("slot a", &sealed).unwrap().as_slice(), plain);
+            assert_eq!(open(&key, "slot a", &sealed).as_deref(), Ok(plain));
             assert_eq!(sealed.len(), plain.len() + TAG + NONCE_LEN);
+        }
+        let mut room = Room::default();
+        for plain in [&b"long enough to be seen"[..], b"x", b"longer than the first, which was long"] {
+            assert_eq!(key.open("slot a", &key.seal("slot a", plain).unwrap(), &mut room), Ok(plain));
         }
         let sealed = key.seal("slot a", b"eyJhbGciOi.a.b").unwrap();
         assert!(!sealed.windows(4).any(|part| part == b"eyJh"));
@@ -108,18 +130,18 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut tampered = sealed.clone();
             tampered[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(key.open("slot a", &tampered).err(), Some(BrokenSeal), "bit {bit}");
+            assert_eq!(open(&key, "slot a", &tampered), Err(BrokenSeal), "bit {bit}");
         }
         for length in 0..sealed.len() {
-            assert_eq!(key.open("slot a", &sealed[..length]).err(), Some(BrokenSeal), "length {length}");
+            assert_eq!(open(&key, "slot a", &sealed[..length]), Err(BrokenSeal), "length {length}");
         }
     }
 
     #[test]
     fn another_key_and_another_purpose_do_not_open() {
         let sealed = key("sixteen letters!").seal("slot a", b"secret").unwrap();
-        assert!(key("sixteen letters?").open("slot a", &sealed).is_err());
-        assert!(key("sixteen letters!").open("slot b", &sealed).is_err());
+        assert!(open(&key("sixteen letters?"), "slot a", &sealed).is_err());
+        assert!(open(&key("sixteen letters!"), "slot b", &sealed).is_err());
     }
 
     #[test]
@@ -142,7 +164,7 @@ mod tests {
             .chunks(2)
             .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap())
             .collect();
-        assert_eq!(key("sixteen letters!").open("slot a", &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(open(&key("sixteen letters!"), "slot a", &sealed).as_deref(), Ok(&b"secret"[..]));
     }
 
     const SEALED_ONCE: &[u8] = b"e766890624819547aaa0fe4bb94bfadcdc2bbcad97b435de8216ed48c2556a52aafa";

@@ -15,6 +15,8 @@ use crate::telemetry::{Destination, start};
 
 /// How long a thread that brought files waits for more before it ends.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
+/// How many directories may hang before they delay others.
+const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
@@ -22,13 +24,18 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
     let launch = Launch { config, config_path: config_path.to_owned(), until };
-    let status = runtime()?.block_on(async { live(launch, Ears::with_signals()?).await })?;
+    let runtime = runtime()?;
+    let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
+    // A directory or a resolver that hangs must not hold up the end.
+    runtime.shutdown_background();
+    let status = lived?;
     if once { Ok(judge(&status)) } else { Ok(0) }
 }
 
 /// The one thread that everything but the disk runs on.
 pub(crate) fn runtime() -> Result<Runtime, Fatal> {
-    let built = Builder::new_current_thread().enable_all().thread_keep_alive(IDLE_THREAD).build();
+    let mut builder = Builder::new_current_thread();
+    let built = builder.enable_all().thread_keep_alive(IDLE_THREAD).max_blocking_threads(MOST_THREADS).build();
     built.map_err(|error| Fatal::new(SOFTWARE, format!("cannot start: {error}")))
 }
 

@@ -1,7 +1,6 @@
 //! From tables to slots: who shares what, and where tables contradict each other.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,16 +55,16 @@ pub fn check_accounts(providers: &Providers<'_>, problems: &mut Problems<'_>) {
 
 /// Reports every file that is named twice.
 pub fn check_sinks(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
-    let mut written: BTreeMap<&Path, (At, &Name)> = BTreeMap::new();
+    let mut written: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
     let sinks = tokens.iter().flat_map(|token| {
         let sinks = token.sinks_at.iter().zip(&token.settings.sinks);
-        sinks.map(|(at, sink)| (*at, &token.settings.name, sink.file.path.as_path()))
+        sinks.map(|(at, sink)| (*at, &token.settings.name, &sink.id))
     });
     let mut sinks: Vec<_> = sinks.collect();
     sinks.sort_by_key(|(at, _, _)| *at);
-    for (at, token, path) in sinks {
-        let Some((first_at, first)) = written.get(path) else {
-            written.insert(path, (at, token));
+    for (at, token, id) in sinks {
+        let Some((first_at, first)) = written.get(id) else {
+            written.insert(id, (at, token));
             continue;
         };
         let place = problems.places().find(*first_at);

@@ -2,10 +2,10 @@
 //! Unless it takes that one's place it is gone when it is dropped.
 
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use aws_lc_rs::rand;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fsync, openat, renameat, unlinkat};
 use rustix::io::{Errno, write};
 
@@ -47,7 +47,7 @@ impl<'d> Temporary<'d> {
     fn create(directory: &'d Directory, name: &OsStr) -> Result<(Self, OwnedFd), String> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            let name_now = temporary_name(name)?;
+            let name_now = temporary_name(name);
             match openat(&directory.fd, &name_now, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(fd) => return Ok((Self { directory, name: name_now, placed: false }, fd)),
                 Err(Errno::EXIST) => {}
@@ -85,11 +85,12 @@ pub fn made_for(name: &OsStr) -> Option<&OsStr> {
     random.iter().all(u8::is_ascii_alphanumeric).then(|| OsStr::from_bytes(file))
 }
 
-fn temporary_name(name: &OsStr) -> Result<OsString, String> {
-    let mut random = [0; RANDOM];
-    rand::fill(&mut random).map_err(|_| "the system gives no random numbers".to_owned())?;
-    let letters = random.map(|byte| LETTERS[usize::from(byte % 32)]);
-    Ok(OsString::from_vec([b".", name.as_bytes(), MARK, &letters].concat()))
+/// Safety does not rest on the letters, for the file is made only where none is: they need only
+/// differ from those of a stranger and of another daemon, and cost nothing.
+fn temporary_name(name: &OsStr) -> OsString {
+    let random = RandomState::new().build_hasher().finish().to_le_bytes();
+    let letters: [u8; RANDOM] = std::array::from_fn(|at| LETTERS[usize::from(random[at] % 32)]);
+    OsString::from_vec([b".", name.as_bytes(), MARK, &letters].concat())
 }
 
 fn write_all(fd: &OwnedFd, mut content: &[u8]) -> Result<(), Errno> {

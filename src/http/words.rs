@@ -66,7 +66,7 @@ impl Peer {
     fn connecting(&self, error: &reqwest::Error) -> String {
         let name = &self.name;
         if error.is_dns() {
-            return format!("the name of {name} was not found");
+            return format!("the name {name} was not found");
         }
         if let Some(tls) = find::<rustls::Error>(error) {
             return format!("no TLS connection to {name}: {}", tls_words(tls));

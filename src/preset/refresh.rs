@@ -1,9 +1,8 @@
 //! When a slot of a preset refreshes, given the provider's parameters.
 
-use crate::preset::Budget;
-use crate::preset::RefreshRules;
 use crate::preset::program::RefreshPlan;
 use crate::preset::template::{Templates, Text, Variables};
+use crate::preset::{Budget, RefreshRules};
 use crate::time::parse_duration;
 
 pub(crate) fn rules(plan: &RefreshPlan, templates: &Templates, variables: &Variables) -> Result<RefreshRules, String> {

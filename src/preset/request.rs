@@ -84,7 +84,7 @@ impl Renderer<'_> {
             return Ok(Secret::new(self.asking.token_url.to_owned()));
         }
         let mut url = url::Url::parse(self.asking.token_url).map_err(|error| format!("the token URL: {error}"))?;
-        let fields = self.fields(query)?;
+        let fields = self.fields(query, Vec::new())?;
         url.query_pairs_mut().extend_pairs(fields);
         Ok(Secret::new(url.into()))
     }
@@ -109,7 +109,7 @@ impl Renderer<'_> {
             Body::None => (None, None),
             Body::Form(fields) => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
-                form.extend_pairs(self.credentials(auth)).extend_pairs(self.fields(fields)?);
+                form.extend_pairs(self.fields(fields, self.credentials(auth))?);
                 (Some(form.finish()), Some("application/x-www-form-urlencoded"))
             }
             Body::Json(json) => (Some(self.json(json)?.unwrap_or_default().to_string()), Some("application/json")),
@@ -117,26 +117,33 @@ impl Renderer<'_> {
         })
     }
 
-    /// Fields with an empty value are not sent (RFC 6749 section 3.2).
-    fn fields(&self, fields: &[Field]) -> Result<Pairs, String> {
-        let mut pairs = Vec::new();
+    /// `pairs` and the `fields`. Those with an empty value are not sent, and none is sent twice but
+    /// the elements of a list (RFC 6749 section 3.2, RFC 8707).
+    fn fields(&self, fields: &[Field], mut pairs: Pairs) -> Result<Pairs, String> {
         for field in fields {
-            match field {
-                Field::One { name, value } => pairs.push((name.clone(), self.render(value)?)),
-                Field::EachOfList { name, parameter } => {
-                    let list = self.parameter(parameter).and_then(Value::as_array);
-                    let elements = list.into_iter().flatten().filter_map(Value::as_str);
-                    pairs.extend(elements.map(|element| (name.clone(), element.to_owned())));
-                }
-                Field::EachOfTable { parameter } => {
-                    let table = self.parameter(parameter).and_then(Value::as_object);
-                    let entries = table.into_iter().flatten();
-                    pairs.extend(entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
+            let more = self.field(field, &pairs)?;
+            pairs.extend(more.into_iter().filter(|(_, value)| !value.is_empty()));
+        }
+        Ok(pairs)
+    }
+
+    fn field(&self, field: &Field, sent: &Pairs) -> Result<Pairs, String> {
+        match field {
+            Field::One { name, value } => Ok(vec![(name.clone(), self.render(value)?)]),
+            Field::EachOfList { name, parameter } => {
+                let list = self.parameter(parameter).and_then(Value::as_array);
+                let elements = list.into_iter().flatten().filter_map(Value::as_str);
+                Ok(elements.map(|element| (name.clone(), element.to_owned())).collect())
+            }
+            Field::EachOfTable { parameter } => {
+                let table = self.parameter(parameter).and_then(Value::as_object);
+                let entries: Pairs = table.into_iter().flatten().filter_map(text_entry).collect();
+                match entries.iter().find(|(name, _)| sent.iter().any(|(known, _)| known == name)) {
+                    Some((name, _)) => Err(format!("{parameter}.{name} is sent already, by the preset itself")),
+                    None => Ok(entries),
                 }
             }
         }
-        pairs.retain(|(_, value)| !value.is_empty());
-        Ok(pairs)
     }
 
     fn parameter(&self, name: &str) -> Option<&Value> {
@@ -183,11 +190,12 @@ impl Renderer<'_> {
         self.asking.secrets.get("client_secret").map_or("", |secret| secret.expose())
     }
 
-    fn credentials(&self, auth: &ClientAuth) -> Vec<(&str, &str)> {
+    fn credentials(&self, auth: &ClientAuth) -> Pairs {
+        let id = ("client_id".to_owned(), self.client_id().to_owned());
         match auth {
             ClientAuth::Own | ClientAuth::Basic { .. } => Vec::new(),
-            ClientAuth::None => vec![("client_id", self.client_id())],
-            ClientAuth::Post => vec![("client_id", self.client_id()), ("client_secret", self.client_secret())],
+            ClientAuth::None => vec![id],
+            ClientAuth::Post => vec![id, ("client_secret".to_owned(), self.client_secret().to_owned())],
         }
     }
 
@@ -198,4 +206,8 @@ impl Renderer<'_> {
         };
         format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(self.client_id()), encode(self.client_secret()))))
     }
+}
+
+fn text_entry((name, value): (&String, &Value)) -> Option<(String, String)> {
+    Some((name.clone(), value.as_str()?.to_owned()))
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags, TransactionBehavior, par
 
 use crate::ledger::Entry;
 use crate::name::Identity;
-use crate::seal::SealingKey;
+use crate::seal::{Room, SealingKey};
 use crate::store::{Change, row};
 
 /// The only schema so far; a higher one in the file is a newer tokend's.
@@ -103,23 +103,24 @@ impl Database {
         let mut select = self.connection.prepare("SELECT identity, facts FROM slots").map_err(trouble)?;
         let mut rows = select.query([]).map_err(trouble)?;
         let mut entries = Vec::new();
+        let mut room = Room::default();
         while let Some(row) = rows.next().map_err(trouble)? {
             let identity = row.get_ref(0).map_err(trouble)?;
             let sealed = row.get_ref(1).map_err(trouble)?;
-            entries.push(self.read(identity, sealed)?);
+            entries.push(self.read(identity, sealed, &mut room)?);
         }
         Ok(entries)
     }
 
-    fn read(&self, identity: ValueRef<'_>, sealed: ValueRef<'_>) -> Result<Entry, Trouble> {
+    fn read(&self, identity: ValueRef<'_>, sealed: ValueRef<'_>, room: &mut Room) -> Result<Entry, Trouble> {
         let damaged = || Trouble::Damaged("an entry cannot be read".to_owned());
         let identity = identity.as_str().map_err(|_| damaged())?;
         let sealed = sealed.as_blob().map_err(|_| damaged())?;
         let plain = self
             .key
-            .open(&purpose(identity), sealed)
+            .open(&purpose(identity), sealed, room)
             .map_err(|broken| Trouble::Damaged(format!("an entry cannot be opened: {broken}")))?;
-        row::decode(Identity::stored(identity), &plain).ok_or_else(damaged)
+        row::decode(Identity::stored(identity), plain).ok_or_else(damaged)
     }
 
     /// Makes `changes` in one transaction; they are durable when this returns.

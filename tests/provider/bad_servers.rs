@@ -1,11 +1,5 @@
 //! Servers that behave badly, each on a real socket: what a request to them comes to, and whether
 //! a token may have been issued.
-#![allow(clippy::unwrap_used)]
-
-#[path = "wire/asking.rs"]
-mod asking;
-#[path = "wire/listener.rs"]
-mod listener;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -15,8 +9,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use asking::Asked;
-use listener::{answering, listen, read_request};
+use crate::asking::Asked;
+use crate::listener::{answering, listen, read_request};
 use tokend::failure::{Failure, Reach};
 use tokend::http::Http;
 use tokend::preset::Preset;
@@ -68,8 +62,11 @@ async fn where_nobody_listens_nothing_was_sent() {
 async fn a_name_that_does_not_exist_is_not_found() {
     let asked = oauth2("https://nobody.invalid/token".into());
     // On a host without any CA certificate it says that instead.
-    let expected = (Reach::NotSent, "the name of nobody.invalid was not found".to_owned());
-    assert_eq!(unreachable(asked.with(|p| p.tls.ca_file = Some("tests/wire/tls/ca.pem".into()))).await, expected);
+    let expected = (Reach::NotSent, "the name nobody.invalid was not found".to_owned());
+    assert_eq!(
+        unreachable(asked.with(|p| p.tls.ca_file = Some("tests/provider/certificates/ca.pem".into()))).await,
+        expected
+    );
 }
 
 #[tokio::test]
@@ -217,7 +214,9 @@ async fn a_request_that_failed_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_proxy_that_refuses_has_sent_nothing_on() {
-    let tls = |provider: &mut tokend::settings::Provider| provider.tls.ca_file = Some("tests/wire/tls/ca.pem".into());
+    let tls = |provider: &mut tokend::settings::Provider| {
+        provider.tls.ca_file = Some("tests/provider/certificates/ca.pem".into())
+    };
     for answer in ["HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n", ""] {
         let proxy = answering(answer);
         let asked = oauth2("https://idp.example/token".into()).with(tls);

@@ -1,5 +1,4 @@
 //! A slot made of a few lines, and one question to its provider.
-#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,6 @@
 //!
 //! It is installed from the lock file beside its configuration into `target/servers/`. Where Node.js
 //! or the registry cannot be reached the test says so and passes, unless `CI=true`.
-#![allow(clippy::unwrap_used)]
-
-#[path = "wire/asking.rs"]
-mod asking;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use asking::Asked;
+use crate::asking::Asked;
 use tokend::access_token::Issued;
 use tokend::failure::Failure;
 use tokend::preset::Preset;
@@ -35,14 +31,12 @@ impl Server {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (from, home) = (root.join("tests/servers/oidc-provider"), root.join("target/servers/oidc-provider"));
         fs::create_dir_all(&home).unwrap();
+        let lock = |home: &Path| fs::read(home.join("package-lock.json")).ok();
+        let is_installed = lock(&from) == lock(&home) && home.join("node_modules/.package-lock.json").exists();
         let copied = |name: &str| fs::copy(from.join(name), home.join(name)).map(|_| ());
         ["package.json", "package-lock.json", "server.mjs"].into_iter().try_for_each(copied).unwrap();
-        let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
-        let installed = Command::new("npm").args(install).current_dir(&home).output();
-        match installed {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => return Err(format!("npm ci: {}", String::from_utf8_lossy(&output.stderr))),
-            Err(error) => return Err(format!("npm: {error}")),
+        if !is_installed {
+            install(&home)?;
         }
         let mut node = Command::new("node");
         node.arg("server.mjs").current_dir(&home).env("CLIENT_SECRET", SECRET);
@@ -70,12 +64,6 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    fn asking(&self, table: &str, endpoint: Endpoint) -> Asked {
-        let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"");
-        let table = format!("client_secret = \"{secret}\"\n{table}");
-        Asked::of(Preset::built_in("oauth2").unwrap(), &table, endpoint)
-    }
-
     /// What the server itself says of `issued` (RFC 7662).
     fn introspect(&self, issued: &Issued) -> serde_json::Value {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -89,6 +77,19 @@ impl Server {
     }
 }
 
+fn install(home: &Path) -> Result<(), String> {
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+    let output = Command::new("npm").args(arguments).current_dir(home).output().map_err(|e| format!("npm: {e}"))?;
+    let told = || format!("npm ci: {}", String::from_utf8_lossy(&output.stderr));
+    output.status.success().then_some(()).ok_or_else(told)
+}
+
+fn asking(table: &str, endpoint: Endpoint) -> Asked {
+    let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"");
+    let table = format!("client_secret = \"{secret}\"\n{table}");
+    Asked::of(Preset::built_in("oauth2").unwrap(), &table, endpoint)
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -100,12 +101,14 @@ impl Drop for Server {
 async fn a_certified_server_takes_our_requests_and_knows_its_tokens() {
     let Some(server) = Server::or_skip() else { return };
     let token_url = || Endpoint::TokenUrl(server.url("/token"));
-    let issuer = || Endpoint::Issuer(server.url(""));
+    let discovered = || Endpoint::Issuer(server.url(""));
     let scopes = "scopes = ['api:read', 'api:write']";
     let basic = format!("client_id = 'with basic:+'\n{scopes}");
     let post = format!("client_id = 'with-post'\nclient_auth = 'client_secret_post'\n{scopes}");
-    for (table, endpoint) in [(&basic, token_url()), (&post, token_url()), (&basic, issuer()), (&post, issuer())] {
-        let issued = server.asking(table, endpoint).ask().await.unwrap();
+    for (table, endpoint) in
+        [(&basic, token_url()), (&post, token_url()), (&basic, discovered()), (&post, discovered())]
+    {
+        let issued = asking(table, endpoint).ask().await.unwrap();
         assert_eq!(issued.expires_at.since(issued.issued_at).as_secs(), 600, "{table}");
         assert_eq!(issued.scopes, Some(vec!["api:read".into(), "api:write".into()]));
         let said = server.introspect(&issued);
@@ -113,17 +116,17 @@ async fn a_certified_server_takes_our_requests_and_knows_its_tokens() {
     }
 
     let resource = format!("{post}\nresource = 'https://api.example.com/v1'");
-    let issued = server.asking(&resource, issuer()).ask().await.unwrap();
+    let issued = asking(&resource, discovered()).ask().await.unwrap();
     assert_eq!(issued.expires_at.since(issued.issued_at).as_secs(), 300, "the resource's own lifetime");
     assert_eq!(server.introspect(&issued)["aud"], "https://api.example.com/v1");
 
-    let stranger = server.asking(&post.replace("with-post", "stranger"), token_url()).ask().await.unwrap_err();
+    let stranger = asking(&post.replace("with-post", "stranger"), token_url()).ask().await.unwrap_err();
     let Failure::Refused(refusal) = &stranger else { panic!("{stranger:?}") };
     assert_eq!((refusal.code.as_deref(), refusal.credentials), (Some("invalid_client"), true));
-    let greedy = server.asking(&post.replace("api:write", "api:rule"), token_url()).ask().await.unwrap_err();
+    let greedy = asking(&post.replace("api:write", "api:rule"), token_url()).ask().await.unwrap_err();
     assert!(matches!(&greedy, Failure::Refused(refusal) if refusal.is_about_scope()), "{greedy:?}");
-    let partly = server.asking(&post.replace("api:write", "unknown"), token_url()).ask().await.unwrap();
+    let partly = asking(&post.replace("api:write", "unknown"), token_url()).ask().await.unwrap();
     assert_eq!(partly.scopes, Some(vec!["api:read".into()]), "it grants what it knows, and says so");
-    let raw = server.asking(&format!("{basic}\nbasic_encoding = 'raw'"), token_url()).ask().await;
+    let raw = asking(&format!("{basic}\nbasic_encoding = 'raw'"), token_url()).ask().await;
     assert!(raw.is_err(), "this server wants Basic form-encoded");
 }

@@ -1,5 +1,4 @@
 //! The preset language: what a preset of the operator's own can say, and what is wrong with one.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -187,7 +186,7 @@ fn nested_answers_can_be_described() {
     let (parameters, secrets) = (parameters(json!({"app": "Acme"})), secrets(&[("key", "hunter2")]));
     let body = r#"{"code":0,"data":{"tokens":[{"value":"t"}],"ms":"60000","server":{"eu":1},"echo":"key hunter2"}}"#;
     let issued = preset.read(&asking(&parameters, &secrets), &answer(200, body), NOW, NOW).unwrap();
-    assert_eq!((issued.secret.expose(), lifetime(&issued)), ("t", Duration::from_secs(60)));
+    assert_eq!((issued.secret.expose(), lifetime(&issued)), ("t", Duration::from_mins(1)));
     let extra = BTreeMap::from([("app".into(), json!("Acme")), ("server".into(), json!({"eu": 1}))]);
     assert_eq!(issued.extra, extra, "and never what holds a secret");
     assert_eq!(preset.scheme, "Token");
@@ -299,9 +298,7 @@ fn a_json_that_is_too_deep_is_malformed_and_nothing_worse() {
     assert!(matches!(result, Err(Failure::Malformed(_))));
 }
 
-#[test]
-fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
-    let text = r#"
+const ALL_WRONG: &str = r#"
         colour = "red"
         description = 5
         [parameters.Client-Id]
@@ -343,7 +340,10 @@ fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
         lead = "soon"
         budget = { issues = "{{ n }}", per = "1h" }
     "#;
-    let found = problems(text);
+
+#[test]
+fn all_problems_are_told_at_once_with_the_keys_that_lead_to_them() {
+    let found = problems(ALL_WRONG);
     let expected = [
         "colour: unknown key; a preset has description, source, ",
         "description: must be a text",

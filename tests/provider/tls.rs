@@ -1,11 +1,5 @@
 //! TLS as operators meet it: own CAs, wrong certificates, client certificates, and a host without
 //! any CA at all. The far side is a real TLS server on loopback.
-#![allow(clippy::unwrap_used)]
-
-#[path = "wire/asking.rs"]
-mod asking;
-#[path = "wire/listener.rs"]
-mod listener;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asking::Asked;
+use crate::asking::Asked;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -30,7 +24,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 39\r\n\r\n{\"access_tok
 const BARE_HOST: &str = "TOKEND_TEST_BARE_HOST";
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/tls").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/provider/certificates").join(name)
 }
 
 fn trusting(ca: &str) -> TlsFiles {
@@ -44,6 +38,7 @@ fn roots(ca: &str) -> RootCertStore {
 }
 
 /// Whether a server wants to see a client certificate.
+#[derive(Clone, Copy)]
 enum Wants {
     Nothing,
     ClientCertificate,
@@ -63,9 +58,9 @@ fn server(name: &str, wants: Wants) -> u16 {
         }
     };
     let config = Arc::new(builder.with_single_cert(vec![certificate], key).unwrap());
-    listener::listen(move |stream| {
+    crate::listener::listen(move |stream| {
         let mut stream = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
-        if !listener::read_request(&mut stream).is_empty() {
+        if !crate::listener::read_request(&mut stream).is_empty() {
             stream.write_all(ANSWER.as_bytes()).unwrap();
             stream.conn.send_close_notify();
             let _ = stream.flush();
@@ -114,7 +109,7 @@ async fn a_certificate_that_is_wrong_is_told_in_words_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_apart() {
-    let port = listener::listen(|mut stream| {
+    let port = crate::listener::listen(|mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         let _ = stream.read(&mut [0; 1024]);
     });
@@ -124,10 +119,10 @@ async fn a_server_without_tls_is_told_apart() {
 
 #[tokio::test]
 async fn a_handshake_that_hangs_or_breaks_has_sent_nothing() {
-    let hanging = listener::listen(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {});
+    let hanging = crate::listener::listen(|mut stream| while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {});
     let asked = at(hanging, trusting("ca.pem")).with(|provider| provider.timeout = Duration::from_millis(400));
     assert_eq!(not_sent(asked).await, format!("no connection to 127.0.0.1:{hanging} within 300ms"));
-    let closing = listener::listen(drop);
+    let closing = crate::listener::listen(drop);
     let reason = not_sent(at(closing, trusting("ca.pem"))).await;
     assert_eq!(reason, format!("connection to 127.0.0.1:{closing} closed while connecting"));
 }
@@ -211,6 +206,6 @@ async fn plain_http_on_loopback_needs_no_ca_certificates() {
     if std::env::var_os(BARE_HOST).is_none() {
         return on_a_bare_host("plain_http_on_loopback_needs_no_ca_certificates");
     }
-    let here = Endpoint::TokenUrl(format!("http://127.0.0.1:{}/token", listener::answering(ANSWER)));
+    let here = Endpoint::TokenUrl(format!("http://127.0.0.1:{}/token", crate::listener::answering(ANSWER)));
     assert!(at(1, TlsFiles::default()).with(|provider| provider.endpoint = here).ask().await.is_ok());
 }

@@ -1,5 +1,4 @@
 //! A server written by hand: what goes over the wire is exactly what a test says.
-#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -4,12 +4,6 @@
 //! `tests/golden/PRESET/requests.txt` and `answers.txt` are lists of cases, `=== title`. What stands
 //! above `---` is given, what stands below is what comes of it and is compared, or rewritten when
 //! `UPDATE_GOLDEN` is set. It is then up to the reader of the diff to say whether that is right.
-#![allow(clippy::unwrap_used)]
-
-#[path = "wire/asking.rs"]
-mod asking;
-#[path = "wire/listener.rs"]
-mod listener;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use asking::Asked;
+use crate::asking::Asked;
 use tokend::access_token::Issued;
 use tokend::failure::Failure;
 use tokend::preset::Preset;
@@ -60,7 +54,10 @@ fn compare(preset: &str, file: &str, run: impl Fn(&Arc<Preset>, &Case) -> String
         }
     }
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, written.trim_end().to_owned() + "\n").unwrap();
+        // The other test may be reading it.
+        let fresh = path.with_extension("fresh");
+        fs::write(&fresh, written.trim_end().to_owned() + "\n").unwrap();
+        fs::rename(&fresh, &path).unwrap();
     } else {
         assert!(wrong.is_empty(), "{}:{wrong}", path.display());
     }
@@ -73,8 +70,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// What is sent for the provider table in `case`, and where to.
 fn sent(preset: &Arc<Preset>, case: &Case) -> String {
     let (sender, received) = mpsc::channel();
-    let port = listener::listen(move |mut stream| {
-        sender.send(listener::read_request(&mut stream)).unwrap();
+    let port = crate::listener::listen(move |mut stream| {
+        sender.send(crate::listener::read_request(&mut stream)).unwrap();
         stream.write_all(ENOUGH.as_bytes()).unwrap();
     });
     let elsewhere = Endpoint::TokenUrl(String::new());
@@ -95,7 +92,7 @@ fn sent(preset: &Arc<Preset>, case: &Case) -> String {
 fn meant(preset: &Arc<Preset>, case: &Case) -> String {
     let (head, body) = case.given.split_once("\n\n").unwrap_or((&case.given, ""));
     let head = head.replace('\n', "\r\n");
-    let port = listener::answering(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let port = crate::listener::answering(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     let endpoint = Endpoint::TokenUrl(format!("http://127.0.0.1:{port}/token?ignored=1"));
     let requests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(&preset.name).join("requests.txt");
     let table = cases(&fs::read_to_string(requests).unwrap()).remove(0).given;

@@ -1,18 +1,12 @@
 //! Issuers whose metadata names the token endpoint (RFC 8414).
-#![allow(clippy::unwrap_used)]
-
-#[path = "wire/asking.rs"]
-mod asking;
-#[path = "wire/listener.rs"]
-mod listener;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use asking::Asked;
-use listener::{listen, read_request};
+use crate::asking::Asked;
+use crate::listener::{listen, read_request};
 use tokend::failure::{Failure, Reach};
 use tokend::http::Http;
 use tokend::preset::Preset;
@@ -21,17 +15,20 @@ use tokend::settings::Endpoint;
 
 const TOKEN: &str = r#"{"access_token":"abc","expires_in":900}"#;
 
+/// Status and body by path.
+type Documents = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
+
 /// An authorization server with documents by path; tells what it was asked.
 struct Server {
     port: u16,
-    documents: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
+    documents: Documents,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     fn new() -> Self {
-        let (documents, asked) = (Arc::new(Mutex::new(BTreeMap::new())), Arc::new(Mutex::new(Vec::new())));
-        let (known, log): (Arc<Mutex<BTreeMap<String, (u16, String)>>>, _) = (documents.clone(), asked.clone());
+        let (documents, asked) = (Documents::default(), Arc::new(Mutex::new(Vec::new())));
+        let (known, log) = (documents.clone(), asked.clone());
         let port = listen(move |mut stream| {
             let request = String::from_utf8(read_request(&mut stream)).unwrap();
             let Some(path) = request.split(' ').nth(1) else { return };
