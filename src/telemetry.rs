@@ -64,21 +64,21 @@ where
     }
 }
 
-/// `info` or `target=level,…`; other crates never say more than warnings.
+/// `info`, `target=level,…`, or both; other crates never say more than warnings. A level without a
+/// target is ours; without one we say as much as if nothing were set.
 fn filter(level: &str) -> Result<Targets, String> {
     let wrong = || format!("log.level {level:?} is not error, warn, info, debug, trace or target=level,…");
-    let capped = Targets::new().with_default(LevelFilter::WARN);
-    if let Ok(level) = level.parse::<LevelFilter>() {
-        return Ok(capped.with_target("tokend", level).with_default(level.min(LevelFilter::WARN)));
-    }
-    if !level.split(',').all(|part| part.contains('=')) {
-        return Err(wrong());
-    }
-    let given: Targets = level.parse().map_err(|_| wrong())?;
-    Ok(given.iter().fold(capped, |targets, (target, level)| {
-        let ours = target == "tokend" || target.starts_with("tokend::");
-        targets.with_target(target, if ours { level } else { level.min(LevelFilter::WARN) })
-    }))
+    let capped = Targets::new().with_default(LevelFilter::WARN).with_target("tokend", LevelFilter::INFO);
+    level.split(',').try_fold(capped, |targets, directive| {
+        let (target, level) = directive.split_once('=').unwrap_or(("", directive));
+        let level: LevelFilter = level.parse().ok().filter(|_| !level.is_empty()).ok_or_else(wrong)?;
+        let theirs = level.min(LevelFilter::WARN);
+        Ok(match target {
+            "" => targets.with_default(theirs).with_target("tokend", level),
+            ours if ours == "tokend" || ours.starts_with("tokend::") => targets.with_target(ours, level),
+            other => targets.with_target(other, theirs),
+        })
+    })
 }
 
 fn is_coloured() -> bool {
@@ -103,6 +103,18 @@ mod tests {
             assert!(!filter.would_enable("hyper::client", &tracing::Level::INFO), "{level}");
             assert!(filter.would_enable("tokend::world", &tracing::Level::DEBUG), "{level}");
         }
-        assert!(filter("loud").is_err());
+        for wrong in ["loud", "", "tokend=loud", "info,"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_level_may_stand_beside_targets_and_what_is_not_named_stays() {
+        let beside = filter("debug,hyper=error").unwrap();
+        assert!(beside.would_enable("tokend::world", &tracing::Level::DEBUG));
+        assert!(!beside.would_enable("hyper", &tracing::Level::WARN));
+        let alone = filter("hyper=error").unwrap();
+        assert!(alone.would_enable("tokend::world", &tracing::Level::INFO));
+        assert!(!alone.would_enable("tokend::world", &tracing::Level::DEBUG));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::fatal::{Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
+use crate::name::Name;
 use crate::socket_client::{Answer, SocketClient};
 
 /// Longer than any request to a provider takes that an order may have to wait for.
@@ -19,6 +20,14 @@ pub(crate) fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T,
 /// Orders something of the daemon, and waits until it is done.
 pub(crate) fn order<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, Fatal> {
     judge(&SocketClient::new(socket).with_patience(ORDER_PATIENCE).post(target, None)?)
+}
+
+/// Where the token called `name` is found on the socket.
+///
+/// Errors: no token can have this name.
+pub(crate) fn target_of(name: &str) -> Result<String, Fatal> {
+    let unknown = |_| Fatal::new(USAGE, format!("there is no token {name:?} in the configuration"));
+    Name::parse(name).map(|name| format!("/v1/tokens/{name}")).map_err(unknown)
 }
 
 fn judge<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fatal> {

@@ -66,10 +66,14 @@ fn uninvited_scopes(slot: &Slot) -> Vec<String> {
 fn summary(config: &Config) -> String {
     let exclusive = config.slots.iter().filter(|slot| slot.policy.exclusive).count();
     format!(
-        "ok: {} providers, {} tokens in {} slots ({exclusive} exclusive), {} sinks",
-        config.providers.len(),
-        config.tokens.len(),
-        config.slots.len(),
-        config.sinks.len(),
+        "ok: {}, {} in {} ({exclusive} exclusive), {}",
+        counted(config.providers.len(), "provider"),
+        counted(config.tokens.len(), "token"),
+        counted(config.slots.len(), "slot"),
+        counted(config.sinks.len(), "sink"),
     )
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

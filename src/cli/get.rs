@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::asking::ask;
+use crate::cli::asking::{ask, target_of};
 use crate::display::print;
 use crate::document::Document;
 use crate::fatal::Fatal;
@@ -25,7 +25,7 @@ pub(crate) enum Format {
 }
 
 pub(crate) fn get(socket: &Path, name: &str, format: Format) -> Result<u8, Fatal> {
-    let document: Document = ask(socket, &format!("/v1/tokens/{name}"))?;
+    let document: Document = ask(socket, &target_of(name)?)?;
     let format = match format {
         Format::Raw => FileFormat::Raw,
         Format::Header => FileFormat::Header,

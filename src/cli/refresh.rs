@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::cli::asking::order;
+use crate::cli::asking::{order, target_of};
 use crate::display::print;
 use crate::fatal::Fatal;
 
@@ -17,7 +17,7 @@ struct Held {
 }
 
 pub(crate) fn refresh(socket: &Path, name: &str) -> Result<u8, Fatal> {
-    let held: Held = order(socket, &format!("/v1/tokens/{name}/refresh"))?;
+    let held: Held = order(socket, &format!("{}/refresh", target_of(name)?))?;
     let expires_at = held.expires_at.unwrap_or_else(|| "unknown".into());
     print(&format!("{}: generation {}, expires at {expires_at}\n", held.name, held.generation))?;
     Ok(0)

@@ -2,6 +2,8 @@
 //! tells the service manager. The same failure is told again only as it goes on: the 1st, 2nd,
 //! 4th, 8th … time.
 
+use std::time::Duration;
+
 use tracing::{debug, error, info, warn};
 
 use crate::daemon::Seen;
@@ -150,7 +152,7 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
             if !worth_telling(attempts) {
                 return;
             }
-            let next = for_people(now.until(retry.not_before));
+            let next = pause_until(retry.not_before, now);
             let held =
                 held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
             let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
@@ -187,8 +189,14 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
 fn tell_sink_failure(case: &Case, sink: &str, reason: &str, now: Timestamp) {
     let retry = case.entry.receipts.iter().find(|(id, _)| id.as_str() == sink).and_then(|(_, r)| r.retry.as_ref());
     let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
-    let next = for_people(now.until(retry.not_before));
+    let next = pause_until(retry.not_before, now);
     warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "not delivered");
+}
+
+/// How long until `moment`, in whole seconds: a pause of half a second is not none.
+fn pause_until(moment: Timestamp, now: Timestamp) -> String {
+    let pause = now.until(moment);
+    for_people(Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0)))
 }
 
 /// The 1st, 2nd, 4th, 8th … time.

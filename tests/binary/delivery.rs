@@ -11,7 +11,7 @@ use tokend::demo::standin::{
     Vendor,
 };
 
-use crate::setup::{Setup, wait_until};
+use crate::setup::{HOUR, Setup, wait_until};
 
 /// Every vendor with the demo client's credentials, every format, one slot shared by two tokens.
 const ALL_PRESETS: &str = r#"
@@ -131,7 +131,7 @@ pub fn delivered(setup: &Setup) -> BTreeMap<String, String> {
             let access_token = match name.as_str() {
                 "private" => header(text),
                 "core" => env(text),
-                name if name.ends_with(".json") => json(text),
+                "accounts.json" | "payments.json" | "oauth.json" => json(text),
                 _ => text,
             };
             (name, access_token)
@@ -141,7 +141,7 @@ pub fn delivered(setup: &Setup) -> BTreeMap<String, String> {
 
 #[test]
 fn the_tokens_of_all_vendors_are_in_their_files_in_all_formats() {
-    let setup = with_all_presets(Duration::from_secs(3600));
+    let setup = with_all_presets(HOUR);
     let daemon = setup.run_ready();
     let delivered = delivered(&setup);
     assert_eq!(delivered.len(), 9, "{:?}", delivered.keys());
@@ -165,7 +165,7 @@ fn the_tokens_of_all_vendors_are_in_their_files_in_all_formats() {
 
 #[test]
 fn tokens_of_one_account_and_context_carry_one_access_token_and_generation() {
-    let setup = with_all_presets(Duration::from_secs(3600));
+    let setup = with_all_presets(HOUR);
     let _daemon = setup.run_ready();
     let delivered = delivered(&setup);
     assert_eq!(delivered["accounts"], delivered["payments.json"]);
@@ -208,7 +208,7 @@ fn every_access_token_is_renewed_before_it_ends_and_asked_for_one_at_a_time() {
 
 #[test]
 fn once_brings_everything_up_to_date_and_ends_well() {
-    let setup = with_all_presets(Duration::from_secs(3600));
+    let setup = with_all_presets(HOUR);
     let said = setup.tokend(&["run", "--once"]);
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{said:?}");
     assert_eq!(delivered(&setup).len(), 9);

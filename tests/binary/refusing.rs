@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use tokend::demo::standin::Vendor;
 
-use crate::setup::Setup;
+use crate::setup::{Said, Setup};
 
 const WRONG: &str = r#"
 [daemon]
@@ -29,12 +30,17 @@ provider = "nobody"
 sinks = [{ file = "@DIR@/tokens/b", formt = "json" }]
 "#;
 
+/// To `check` the problems are the result, which goes to standard output; to others they are not.
+fn problems_to_stderr(command: &[&str], said: Said) -> Said {
+    if command == ["check"] { Said { out: said.err, err: said.out, ..said } } else { said }
+}
+
 #[test]
 fn all_problems_of_a_configuration_are_told_at_once_with_their_places_and_nothing_is_started() {
     let setup = Setup::new();
     setup.write_config(WRONG);
     for command in [&["run"][..], &["run", "--once"], &["check"], &["plan"], &["fetch", "a"]] {
-        let said = setup.tokend(command);
+        let said = problems_to_stderr(command, setup.tokend(command));
         said.must_fail(78, &["did you mean \"persist\"?", "client_id", "nobody", "did you mean \"corporate\"?"]);
         let config = setup.path("tokend.toml").display().to_string();
         assert!(said.err.lines().count() >= 8, "{said:?}");
@@ -65,7 +71,8 @@ fn two_tables_for_one_exclusive_account_are_refused_with_both_names() {
 #[test]
 fn a_configuration_that_is_not_there_is_named_with_the_remedy() {
     let setup = Setup::new();
-    setup.tokend(&["check"]).must_fail(78, &["tokend.toml", "there is no such file", "--config PATH"]);
+    let said = problems_to_stderr(&["check"], setup.tokend(&["check"]));
+    said.must_fail(78, &["tokend.toml", "there is no such file", "--config PATH"]);
     setup.write_config("[daemon]\nstate_dir = \"@DIR@/state\"\n");
     setup.tokend(&["run"]).must_fail(78, &["token"]);
 }
@@ -131,6 +138,28 @@ fn a_state_directory_that_cannot_be_had_ends_with_73_and_its_name() {
     let path = setup.path("open").display().to_string();
     setup.tokend(&["run"]).must_fail(73, &[&path, "everybody can replace files", "chmod o-w"]);
     assert_eq!(setup.issued(Vendor::OAuth2), 0);
+}
+
+#[test]
+fn a_state_directory_that_is_not_ours_to_write_ends_with_73_and_the_remedy() {
+    let setup = Setup::with_tokens(&["a"]);
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    for (path, mode) in [("", 0o755), ("tokend.toml", 0o644)] {
+        fs::set_permissions(setup.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let program = setup.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_tokend"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).args(["run", "--config"]);
+    let output = match command.arg(setup.path("tokend.toml")).output() {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped: setpriv: {error}"),
+    };
+    let (said, state) = (String::from_utf8(output.stderr).unwrap(), setup.path("state").display().to_string());
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert!(said.contains(&format!("cannot create {state}: permission denied; let tokend's user")), "{said}");
 }
 
 #[test]

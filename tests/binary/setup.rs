@@ -18,7 +18,7 @@ use tokend::status::{SlotStatus, Status};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longer than any test runs: nothing is renewed by itself.
-pub const HOUR: Duration = Duration::from_secs(3600);
+pub const HOUR: Duration = Duration::from_hours(1);
 
 /// Waits until `look` finds something, and gives it back.
 #[track_caller]
