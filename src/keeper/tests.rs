@@ -192,7 +192,7 @@ fn only_what_rests_on_the_unsaved_waits() {
 fn a_lost_state_counts_a_possible_issue_for_shared_slots_only() {
     let (shared, own) = (plain_slot(), own_slot("x"));
     let mut keeper = new(&config(&[shared.clone(), own.clone()]));
-    keeper.note_lost_state(at(0));
+    keeper.note_lost_state("damaged".into(), at(0));
     assert_eq!(keeper.case(&shared).unwrap().entry.issues.len(), 1);
     assert_eq!(keeper.case(&own).unwrap().entry.issues.len(), 0);
 }
