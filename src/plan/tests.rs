@@ -207,11 +207,13 @@ fn with_issues(slot: &Slot, issues: &[(i64, IssueKind)]) -> Entry {
     entry
 }
 
+/// What it shows, what was issued when, and when the next request leaves.
+type Row = (&'static str, &'static [(i64, IssueKind)], i64);
+
 #[test]
 fn issued_access_tokens_stop_the_slot_and_possibly_issued_ones_space_its_requests() {
     use IssueKind::{Issued as I, Possibly as P};
     let slot = with_budget();
-    type Row = (&'static str, &'static [(i64, IssueKind)], i64);
     let table: &[Row] = &[
         ("two issued leave a place", &[(0, I), (10, I)], 20),
         ("three issued: until the first is an hour old", &[(0, I), (10, I), (20, I)], 3600),
