@@ -106,31 +106,43 @@ pub fn shown(word: &str) -> String {
     format!("{beginning:?}…")
 }
 
+/// How many candidates are listed: there may be a provider for every token.
+const LISTED: usize = 30;
+
 /// The candidate that was probably meant by `word`: a few letters away, or the longer or shorter form.
 pub fn near<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let alike = |text: &str| text.to_lowercase().replace('-', "_");
-    let word: String = alike(&word.chars().take(80).collect::<String>());
+    let word = alike(&word.chars().take(80).collect::<String>());
     let tolerance = (word.chars().count() / 3).clamp(1, 3);
-    let distance = |candidate: &'c str| {
-        let candidate = alike(candidate);
-        let (longer, shorter) = if word.len() > candidate.len() { (&word, &candidate) } else { (&candidate, &word) };
-        let is_form = shorter.len() >= 4 && longer.starts_with(shorter.as_str());
-        let distance = strsim::damerau_levenshtein(&word, &candidate);
-        if is_form { distance.min(tolerance) } else { distance }
-    };
     candidates
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(distance, _)| *distance <= tolerance)
+        .filter_map(|candidate| Some((distance(&word, &alike(candidate), tolerance)?, candidate)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
+fn alike(text: &str) -> String {
+    text.to_lowercase().replace('-', "_")
+}
+
+fn distance(word: &str, candidate: &str, tolerance: usize) -> Option<usize> {
+    let (longer, shorter) = if word.len() > candidate.len() { (word, candidate) } else { (candidate, word) };
+    if shorter.len() >= 4 && longer.starts_with(shorter) {
+        return Some(tolerance.min(longer.len() - shorter.len()));
+    }
+    if longer.len() - shorter.len() > 4 * tolerance {
+        return None;
+    }
+    Some(strsim::osa_distance(word, candidate)).filter(|distance| *distance <= tolerance)
+}
+
 /// How to go on after a word that is none of `candidates`: the one that was meant, or all.
 pub fn one_of<'c>(word: &str, candidates: impl Iterator<Item = &'c str> + Clone) -> String {
-    match near(word, candidates.clone()) {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("choose one of {}", candidates.collect::<Vec<_>>().join(", ")),
+    if let Some(meant) = near(word, candidates.clone()) {
+        return format!("did you mean {meant:?}?");
     }
+    let mut rest = candidates;
+    let listed: Vec<_> = rest.by_ref().take(LISTED).collect();
+    let more = if rest.next().is_some() { ", …" } else { "" };
+    format!("choose one of {}{more}", listed.join(", "))
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ const TOKEN: Keys<'static> = Keys {
 };
 const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead"], later: &["schedule", "timezone"] };
 
+/// How many problems get a suggestion that takes a look at every provider: nobody reads more, and
+/// ten thousand looks at ten thousand names take a minute.
+const SUGGESTED: usize = 50;
+
 /// The provider tables by name.
 pub type Providers<'a> = BTreeMap<&'a str, provider::Draft>;
 
@@ -75,9 +79,10 @@ fn provider_name<'a>(
     if providers.contains_key(name) {
         return Some(name);
     }
-    let remedy = match providers.len() {
-        0 => "add the table".into(),
-        _ => one_of(name, providers.keys().copied()),
+    let remedy = match problems.count() {
+        _ if providers.is_empty() => "add the table".into(),
+        ..SUGGESTED => one_of(name, providers.keys().copied()),
+        _ => "correct the name, or add the table".into(),
     };
     problems.add_missing(node.at, format!("provider: there is no [providers.{}]; {remedy}", unquoted(name)));
     None

@@ -178,3 +178,13 @@ fn ten_thousand_problems_are_told() {
     }
     assert_eq!(parse_all(&sources, &[]).unwrap_err().len(), 10_000);
 }
+
+#[test]
+fn ten_thousand_names_that_dangle_among_ten_thousand_providers_are_told() {
+    let mut text = String::new();
+    for number in 0..10_000 {
+        writeln!(text, "[providers.p{number}]\n[tokens.t{number}]\nprovider = \"x{number}\"").unwrap();
+    }
+    let problems = parse(&text).unwrap_err();
+    assert_eq!(problems.len(), 20_000);
+}

@@ -415,6 +415,62 @@ fn what_is_missing_is_not_told_while_a_file_cannot_be_understood() {
     );
 }
 
+#[test]
+fn presets_of_ones_own_are_checked_in_their_place() {
+    says_of(
+        r#"
+[presets.mine]
+colour = 1
+[presets.mine.request]
+url = "https://as.example/token"
+frm = {}
+[[presets.mine.errors]]
+status = 401
+[[presets.mine.errors]]
+status = true
+[presets.oauth2.request]
+url = "https://as.example/token"
+[presets.unused.request]
+url = "{{ nothing }}"
+[providers.m]
+preset = "mine"
+[providers.n]
+preset = "mines"
+"#,
+        r#"
+3:1: unknown key; a preset has description, source, parameters, context, request, answer, errors, error, refresh
+4:1: unknown field `frm`, expected one of `method`, `url`, `issuer`, `headers`, `query`, `form`, `json`, `text`, `client_auth`, `basic_encoding`
+7:1: one value or a list of them
+11:10: preset "oauth2" is built in; give yours another name
+14:1: `nothing` is not a parameter of this preset
+18:10: preset: there is no preset "mines"; did you mean "mine"?
+"#,
+    );
+}
+
+#[test]
+fn presets_of_ones_own_are_used_like_those_that_are_built_in() {
+    let text = r#"
+[presets.mine]
+parameters.key = { required = true, secret = true }
+parameters.region = { pattern = "[a-z]+" }
+request = { url = "https://{{ region }}.example/token", headers = { X-Key = "{{ key }}" } }
+[tokens.a]
+provider = "m"
+[providers.m]
+preset = "mine"
+key = { env = "KEY" }
+region = "eu"
+"#;
+    let config = parse(text).unwrap();
+    assert_eq!(config.slots[0].identity.as_str(), "https://eu.example/token||a");
+    says(
+        &text.replace("\"eu\"", "\"Eu\"").replace("key = { env = \"KEY\" }", ""),
+        "t.toml:8:1: preset \"mine\" needs key; write key = { file = \"/path\" } or { credential = \"name\" }\n\
+         t.toml:11:10: region: it does not match [a-z]+",
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "\\PC*", toml in "([\\[\\]a-z\"=.{},0-9 \n]|tokens|providers|daemon|presets|sinks)*") {
