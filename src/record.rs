@@ -233,11 +233,11 @@ pub fn adopt_stored(entry: &mut Entry) {
     entry.receipts.values_mut().for_each(look_again);
 }
 
-/// Another configuration may be the answer to a refusal: what was refused is tried again at once
-/// (L1, L11).
+/// Another configuration may be the answer to a refusal, or name the secret that was missing: both
+/// are tried again at once (L1, L11).
 pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
     if let Standing::Failing(retry) = &mut entry.standing
-        && retry.failure.class() == Class::Refused
+        && (retry.failure.class() == Class::Refused || matches!(retry.failure, Failure::NotReady(_)))
     {
         retry.not_before = now;
         entry.secret.refused = 0;

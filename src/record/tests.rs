@@ -107,9 +107,12 @@ fn another_configuration_wakes_what_was_refused_and_not_what_was_asked_for_patie
     waits(&slot, &mut entry, &refused("unauthorized_client"), 5, at(0));
     try_refused_again(&mut entry, at(1000));
     assert_eq!(next(&slot, &entry, at(1000)), at(1000));
-    answer(&slot, &mut entry, Err(busy(429, Some(300))), at(1000));
+    waits(&slot, &mut entry, &Failure::NotReady("the secret's file is missing".into()), 9, at(1000));
     try_refused_again(&mut entry, at(1001));
-    assert_eq!(next(&slot, &entry, at(1001)), at(1300));
+    assert_eq!(next(&slot, &entry, at(1001)), at(1001));
+    answer(&slot, &mut entry, Err(busy(429, Some(300))), at(1001));
+    try_refused_again(&mut entry, at(1002));
+    assert_eq!(next(&slot, &entry, at(1002)), at(1301));
 }
 
 #[test]

@@ -122,6 +122,19 @@ fn a_reload_that_is_wrong_changes_nothing() {
 }
 
 #[test]
+fn a_reload_tells_all_problems_in_the_log_at_once() {
+    let setup = Setup::with_tokens(&["a"]);
+    let daemon = setup.run_ready();
+    setup.write_config("[tokens.b]\nprovider = \"nobody\"\n[tokens.c]\nprovder = \"nobody\"\n");
+    daemon.signal(Signal::HUP);
+    wait_until("both are told", || {
+        let log = setup.log();
+        log.contains("tokend.toml:2:12: ") && log.contains("did you mean \\\"provider\\\"?")
+    });
+    assert_eq!(daemon.get("/readyz").status, 200);
+}
+
+#[test]
 fn what_was_changed_on_disk_is_put_right_at_the_next_start_without_asking() {
     let setup = Setup::with_tokens(&["a", "b"]);
     setup.run_ready().stop();
