@@ -1,5 +1,6 @@
 //! Runs the stand-ins by hand: `cargo run --example standin [PORT]`. Prints what they are asked, a
 //! line each, until Ctrl-C.
+#![allow(clippy::disallowed_methods, reason = "a program by hand reads its arguments")]
 
 use std::error::Error;
 use std::time::Duration;

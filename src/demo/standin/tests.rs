@@ -622,7 +622,7 @@ fn the_same_token_comes_again_until_little_of_it_is_left() {
     let ask = || access_token(Vendor::PlainId, &ask_guide(&standin, Vendor::PlainId).json());
     let first = ask();
     assert_eq!(ask(), first);
-    standin.fault(Vendor::PlainId, Fault::SameToken(Duration::from_secs(60)));
+    standin.fault(Vendor::PlainId, Fault::SameToken(Duration::from_mins(1)));
     assert_ne!(ask(), first);
     let tally = standin.journal().tally(Vendor::PlainId);
     assert_eq!((tally.issued, tally.repeated), (2, 1));
