@@ -73,6 +73,8 @@ pub enum Class {
     Unreachable,
     /// A person may have to help: 5 s, 20 s, then 1 min doubling to 1 h.
     Refused,
+    /// Something on this host is missing; tried again in the rhythm of `Unreachable`.
+    NotReady,
 }
 
 impl fmt::Display for Class {
@@ -80,6 +82,7 @@ impl fmt::Display for Class {
         f.write_str(match self {
             Self::Unreachable => "unreachable or busy",
             Self::Refused => "refused",
+            Self::NotReady => "not ready",
         })
     }
 }
@@ -90,7 +93,8 @@ impl Failure {
     pub fn class(&self) -> Class {
         match self {
             Self::Refused(_) => Class::Refused,
-            Self::Unreachable { .. } | Self::Busy { .. } | Self::Malformed(_) | Self::NotReady(_) => Class::Unreachable,
+            Self::NotReady(_) => Class::NotReady,
+            Self::Unreachable { .. } | Self::Busy { .. } | Self::Malformed(_) => Class::Unreachable,
         }
     }
 

@@ -169,7 +169,7 @@ fn attempts_so_far(entry: &Entry) -> Attempts {
 fn fail(slot: &Slot, entry: &mut Entry, failure: Failure, now: Timestamp) {
     let mut attempts = attempts_so_far(entry);
     let wait = match failure.class() {
-        Class::Unreachable => {
+        Class::Unreachable | Class::NotReady => {
             attempts.unreachable += 1;
             unreachable_wait(slot.identity.as_str(), attempts.unreachable, now)
         }
@@ -237,7 +237,7 @@ pub fn adopt_stored(entry: &mut Entry) {
 /// are tried again at once (L1, L11).
 pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
     if let Standing::Failing(retry) = &mut entry.standing
-        && (retry.failure.class() == Class::Refused || matches!(retry.failure, Failure::NotReady(_)))
+        && retry.failure.class() != Class::Unreachable
     {
         retry.not_before = now;
         entry.secret.refused = 0;

@@ -195,13 +195,14 @@ fn reasons_of(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp)
 
 fn counts(slots: &[SlotStatus]) -> Counts {
     let tokens = || slots.iter().flat_map(|slot| &slot.tokens);
+    let valid = || tokens().filter(|token| token.state == TokenState::Valid);
     let sinks = || tokens().flat_map(|token| &token.sinks);
     Counts {
         slots: slots.len(),
         tokens: tokens().count(),
-        valid: tokens().filter(|token| token.state == TokenState::Valid).count(),
+        valid: valid().count(),
         failing: slots.iter().filter(|slot| slot.last_error.is_some()).count(),
         sinks: sinks().count(),
-        current: sinks().filter(|sink| sink.state == SinkState::Current).count(),
+        current: valid().flat_map(|token| &token.sinks).filter(|sink| sink.state == SinkState::Current).count(),
     }
 }

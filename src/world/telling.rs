@@ -156,13 +156,13 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
             let held =
                 held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
             let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
-            let (reason, class) = (retry.failure.to_string(), retry.failure.class());
-            match class {
+            let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
+            match retry.failure.class() {
                 Class::Unreachable => {
-                    warn!(slot = %slot.id, %class, reason, attempts, next_attempt_in = next, held, "no access token");
+                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
                 }
-                Class::Refused => {
-                    error!(slot = %slot.id, %class, reason, attempts, next_attempt_in = next, held, "no access token");
+                Class::Refused | Class::NotReady => {
+                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
                 }
             }
         }

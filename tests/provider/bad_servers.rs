@@ -215,7 +215,7 @@ async fn a_request_that_failed_is_not_sent_again() {
 #[tokio::test]
 async fn a_proxy_that_refuses_has_sent_nothing_on() {
     let tls = |provider: &mut tokend::settings::Provider| {
-        provider.tls.ca_file = Some("tests/provider/certificates/ca.pem".into())
+        provider.tls.ca_file = Some("tests/provider/certificates/ca.pem".into());
     };
     for answer in ["HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n", ""] {
         let proxy = answering(answer);
