@@ -7,6 +7,7 @@ mod address;
 mod compile;
 mod daemon;
 mod files;
+mod keys;
 mod layers;
 mod node;
 mod parameters;

@@ -1,7 +1,8 @@
 //! `[daemon]` and `[log]`.
 
+use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
-use crate::config::problems::{Keys, Problems, near, shown};
+use crate::config::problems::{Problems, near, shown};
 use crate::config::read::{Section, choice, duration, expected, file_path, mode, path, text};
 use crate::config::secret_source::one;
 use crate::settings::{DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};

@@ -1,6 +1,5 @@
 //! Collects everything that is wrong, and finds the word that was meant.
 
-use crate::config::node::Table;
 use crate::config::place::{At, Places};
 use crate::problem::Problem;
 
@@ -10,16 +9,6 @@ pub struct Problems<'a> {
     found: Vec<(At, String)>,
     seen: usize,
     partial: bool,
-}
-
-/// The keys of one kind of table.
-pub struct Keys<'k> {
-    /// The kind of table, for people: `[daemon]`, `a sink`.
-    pub table: &'k str,
-    /// What it takes.
-    pub accepted: &'k [&'k str],
-    /// What it will take in a later version.
-    pub later: &'k [&'k str],
 }
 
 impl<'a> Problems<'a> {
@@ -63,24 +52,6 @@ impl<'a> Problems<'a> {
     /// Where things stand.
     pub fn places(&self) -> &'a Places<'a> {
         self.places
-    }
-
-    /// Reports every key of `table` that is not among `keys`.
-    pub fn check_keys(&mut self, table: &Table<'_>, keys: &Keys<'_>) {
-        for (key, entry) in table {
-            if keys.accepted.contains(&&**key) {
-                continue;
-            }
-            if keys.later.contains(&&**key) {
-                self.add(entry.at, later(key));
-                continue;
-            }
-            let remedy = match near(key, keys.accepted.iter().copied()) {
-                Some(meant) => format!("did you mean {meant:?}?"),
-                None => format!("{} takes {}", keys.table, keys.accepted.join(", ")),
-            };
-            self.add(entry.at, format!("unknown key {}; {remedy}", shown(key)));
-        }
     }
 
     /// All of them, in the order of the files, then of the variables.

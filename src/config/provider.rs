@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::config::address::{self, Address};
 use crate::config::daemon::persist;
+use crate::config::keys::Keys;
 use crate::config::node::Node;
 use crate::config::parameters::{self, Values};
 use crate::config::place::At;
 use crate::config::presets::Presets;
-use crate::config::problems::{Keys, Problems};
+use crate::config::problems::Problems;
 use crate::config::read::{Section, budget, file_path, positive, rate, text};
 use crate::name::Name;
 use crate::preset::{Parameters, Preset, RefreshRules};

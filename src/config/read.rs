@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::config::keys::Keys;
 use crate::config::node::{Content, Node, Table};
 use crate::config::place::At;
-use crate::config::problems::{Keys, Problems, one_of, shown};
+use crate::config::problems::{Problems, one_of, shown};
 use crate::settings::{Budget, Rate};
 use crate::time::parse_duration;
 

@@ -2,9 +2,10 @@
 //! is taken for one, whatever its form.
 
 use crate::config::Privacy;
+use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::place::At;
-use crate::config::problems::{Keys, Problems};
+use crate::config::problems::Problems;
 use crate::config::read::{Section, expected, file_path, strings};
 use crate::secret::Secret;
 use crate::settings::SecretSource;

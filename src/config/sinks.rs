@@ -1,8 +1,9 @@
 //! The places where a token is delivered.
 
+use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::place::At;
-use crate::config::problems::{Keys, Problems};
+use crate::config::problems::Problems;
 use crate::config::read::{Section, choice, expected, file_path, flag, mode, text};
 use crate::name::SinkId;
 use crate::settings::{FileFormat, FileSettings, SinkSettings};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::keys::Keys;
 use crate::config::place::At;
-use crate::config::problems::{Keys, Problems, one_of, shown};
+use crate::config::problems::{Problems, one_of, shown};
 use crate::config::provider;
 use crate::config::read::{Section, choice, duration, flag, strings, text};
 use crate::config::sinks;

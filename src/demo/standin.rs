@@ -16,6 +16,7 @@ mod mint;
 mod oauth2;
 mod open_payments;
 mod plain_id;
+mod rules;
 mod server;
 #[cfg(test)]
 mod tests;

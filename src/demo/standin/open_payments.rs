@@ -4,11 +4,8 @@
 use serde_json::json;
 
 use crate::demo::standin::exchange::{Asked, Claims, Grant, Reply};
-use crate::demo::standin::vendor::{Client, Clients, Vendor};
+use crate::demo::standin::vendor::{Client, Clients, OPEN_PAYMENTS_SCOPES, Vendor};
 
-/// The API scopes that there are.
-pub(super) const SCOPES: [&str; 4] =
-    ["aspspinformation", "accountinformation", "paymentinitiation", "bankgiroinformation"];
 const CONTEXTS: [&str; 2] = ["private", "corporate"];
 const FIELDS: [&str; 4] = ["client_id", "client_secret", "grant_type", "scope"];
 
@@ -46,7 +43,7 @@ pub(super) fn judge(asked: &Asked<'_>, clients: &Clients) -> Result<Grant, Reply
 fn may_be_granted(scope: &str, client: &Client) -> bool {
     let words: Vec<&str> = scope.split(' ').collect();
     let (contexts, api): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| CONTEXTS.contains(word));
-    let known = api.iter().all(|word| SCOPES.contains(word) && client.may_have(word));
+    let known = api.iter().all(|word| OPEN_PAYMENTS_SCOPES.contains(word) && client.may_have(word));
     let once = (1..words.len()).all(|at| !words[..at].contains(&words[at]));
     let enriched = !api.contains(&"bankgiroinformation") || api.contains(&"accountinformation");
     scope.len() <= 300 && contexts.len() == 1 && !api.is_empty() && known && once && enriched
