@@ -405,7 +405,10 @@ fn a_slot_that_leaves_answers_its_askers_and_forgets_their_wish() {
 
 #[test]
 fn eight_at_a_time_and_the_nearest_expiry_first() {
-    let provider: Provider = Box::new(|_, _, _| (secs(1), Reply::Issue(secs(86_400))));
+    let provider: Provider = Box::new(|slot, _, _| {
+        let number: u64 = slot.tokens[0].name.as_str()[1..].parse().unwrap();
+        (secs(1), Reply::Issue(secs(86_400 - number)))
+    });
     let slots: Vec<Slot> = (0..40).map(|n| own_slot(&format!("t{n}"))).collect();
     let mut world = Virtual::new(100, provider);
     world.run(&config(&slots));
