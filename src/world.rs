@@ -119,6 +119,15 @@ fn pick(sources: &[SecretSource], choice: usize) -> Option<&SecretSource> {
     sources.get(choice.min(sources.len().saturating_sub(1)))
 }
 
+/// Adds the outcomes that have arrived to `happenings`, as far as the batch holds them. What is not
+/// taken stays: an outcome that is dropped would leave its lane busy for ever.
+fn gather(happenings: &mut Vec<Happening>, outcomes: &mut mpsc::UnboundedReceiver<Outcome>) {
+    while happenings.len() < BATCH {
+        let Ok(outcome) = outcomes.try_recv() else { return };
+        happenings.push(Happening::Outcome(outcome));
+    }
+}
+
 impl World for RealWorld {
     fn now(&self) -> Timestamp {
         clock::now()
@@ -174,9 +183,32 @@ impl World for RealWorld {
         });
         let Ok(first) = first.await else { return Vec::new() };
         let mut happenings = vec![first];
-        while let (true, Ok(outcome)) = (happenings.len() < BATCH, self.outcomes.try_recv()) {
-            happenings.push(Happening::Outcome(outcome));
-        }
+        gather(&mut happenings, &mut self.outcomes);
         happenings
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::access_token::Generation;
+    use crate::name::Identity;
+
+    #[test]
+    fn no_outcome_is_lost_when_more_arrive_than_a_batch_holds() {
+        let (home, mut outcomes) = mpsc::unbounded_channel();
+        for number in 0..=2 * BATCH {
+            let result = JobResult::Recalled(Generation::NONE);
+            home.send(Outcome { identity: Identity::new(&[&number.to_string()]), result }).unwrap();
+        }
+        let mut taken = Vec::new();
+        for expected in [BATCH, BATCH, 1, 0] {
+            let mut happenings = Vec::new();
+            gather(&mut happenings, &mut outcomes);
+            assert_eq!(happenings.len(), expected);
+            taken.extend(happenings);
+        }
+        assert_eq!(taken.len(), 2 * BATCH + 1);
     }
 }
