@@ -11,7 +11,7 @@ use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
 use crate::ledger::{Denied, Entry, Receipt, Standing};
 use crate::plan::budget::{Reason, budget_hold};
-use crate::settings::{OnExpired, SinkSettings, TokenSettings};
+use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::spread::share;
 use crate::time::Timestamp;
@@ -101,7 +101,7 @@ pub fn forget_at(entry: &Entry) -> Timestamp {
     }
     let expiry = entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
     let last_issue = entry.issues.iter().map(|issue| issue.at).max();
-    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Duration::from_hours(24)))
+    expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Budget::LONGEST))
 }
 
 /// Whether the sinks must first be asked for the generation that they hold: there is no history.

@@ -150,6 +150,12 @@ pub struct Budget {
     pub per: Duration,
 }
 
+impl Budget {
+    /// The longest time that a budget may count over: so long a slot that left the configuration is
+    /// remembered.
+    pub const LONGEST: Duration = Duration::from_hours(31 * 24);
+}
+
 /// Something wrong with a preset's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresetProblem {

@@ -183,7 +183,10 @@ pub fn budget(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<Budget> {
         }
     }
     let issues = section.read("issues", problems, count);
-    let per = section.read("per", problems, positive);
+    let per = section.read("per", problems, |node| match positive(node)? {
+        per if per > Budget::LONGEST => Err("a budget counts over 31 days at most".to_owned()),
+        per => Ok(per),
+    });
     Some(Budget { issues: issues?, per: per? })
 }
 

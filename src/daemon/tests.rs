@@ -340,7 +340,7 @@ fn an_edit_taken_back_in_time_withdraws_and_issues_nothing() {
 
 #[test]
 fn a_departed_slot_is_forgotten_when_token_and_budget_have_run_out() {
-    let mut world = Virtual::new(26 * HOURS, hourly(&[]));
+    let mut world = Virtual::new(32 * 24 * HOURS, hourly(&[]));
     world.when(100, Event::Reload(config(&[own_slot("x")])));
     let departed = strict_slot();
     world.run(&config(&[departed.clone(), own_slot("x")]));

@@ -357,16 +357,16 @@ fn what_left_the_configuration_is_withdrawn_three_seconds_later() {
     let (due, wake) = planned(&entry, 13);
     assert!(due.is_empty() && at(13) < wake && wake <= at(14), "it is tried again");
     record(&slot, &mut entry, JobResult::Withdrawn { sink: sink_of("accounts"), result: Ok(()) }, at(14));
-    assert_eq!(planned(&entry, 14), (vec![], at(DAY)));
+    assert_eq!(planned(&entry, 14), (vec![], at(31 * DAY)));
 }
 
 #[test]
 fn a_departed_slot_is_remembered_until_token_and_budget_have_run_out() {
     let slot = plain_slot();
-    let entry = granted(&slot, at(0), secs(2 * 86_400));
-    assert_eq!(forget_at(&entry), at(2 * DAY));
+    let entry = granted(&slot, at(0), secs(40 * 86_400));
+    assert_eq!(forget_at(&entry), at(40 * DAY));
     let entry = granted(&slot, at(0), HOUR);
-    assert_eq!(forget_at(&entry), at(DAY));
+    assert_eq!(forget_at(&entry), at(31 * DAY));
     assert_eq!(forget_at(&Entry::new(slot.identity.clone())), Timestamp::EPOCH);
     let busy = BTreeSet::from([Lane::Issuing]);
     let nothing_while_busy = plan_departed(&Entry::new(slot.identity.clone()), &busy, at(0));

@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{Error, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -16,6 +18,20 @@ use crate::time::Timestamp;
 
 const LOCK: &str = "tokend.lock";
 const KEY: &str = "state.key";
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// One who is just ending, or a child of his that has not become another program yet, still holds
+/// it for a moment: that is waited for.
+fn patiently_lock(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            settled => return settled,
+        }
+    }
+    lock.try_lock()
+}
 
 /// The state directory, ours alone until this is dropped.
 pub struct Place {
@@ -36,7 +52,7 @@ impl Place {
             return Err(OpenError::CannotCreate(reason));
         }
         let mut lock = directory.open_file(OsStr::new(LOCK)).map_err(OpenError::CannotCreate)?;
-        match lock.try_lock() {
+        match patiently_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(OpenError::HeldBy { directory: path.to_owned(), pid: holder(&mut lock) });
