@@ -95,6 +95,8 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
     world.observe(keeper, Seen::Reloaded);
     loop {
         let rows = keeper.turn(world.now());
+        // What does not rest on these rows is under way while they are saved.
+        release(keeper, world);
         if !rows.is_empty() {
             match world.save(rows).await {
                 Ok(()) => keeper.saved(),
@@ -103,8 +105,8 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
                     keeper.not_saved(world.now());
                 }
             }
+            release(keeper, world);
         }
-        release(keeper, world);
         world.observe(keeper, Seen::Turned);
         let now = world.now();
         if keeper.is_finished(now) {

@@ -11,6 +11,8 @@ use crate::time::Timestamp;
 /// How far ahead the service manager is asked to wait while tokens are being fetched.
 const EXTENSION: Duration = Duration::from_secs(30);
 const EXTENSION_MICROSECONDS: u32 = 30_000_000;
+/// A status that changes more often than this is shown as it is after it.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// The service manager, as far as it listens (`$NOTIFY_SOCKET`).
 #[derive(Debug)]
@@ -19,13 +21,22 @@ pub struct Service {
     give_up_at: Timestamp,
     extend_at: Timestamp,
     status: String,
+    shown: String,
+    shown_at: Timestamp,
 }
 
 impl Service {
     /// Starts telling; READY is sent at `give_up_at` at the latest, whatever is missing.
     #[must_use]
     pub fn new(give_up_at: Timestamp) -> Self {
-        Self { ready_sent: false, give_up_at, extend_at: Timestamp::EPOCH, status: String::new() }
+        Self {
+            ready_sent: false,
+            give_up_at,
+            extend_at: Timestamp::EPOCH,
+            status: String::new(),
+            shown: String::new(),
+            shown_at: Timestamp::EPOCH,
+        }
     }
 
     /// Whether READY was sent.
@@ -34,10 +45,12 @@ impl Service {
         self.ready_sent
     }
 
-    /// When READY is sent whatever is missing; `NEVER` once it was sent.
+    /// When there is something to send whatever happens; `NEVER` when there is nothing.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        if self.ready_sent { Timestamp::NEVER } else { self.give_up_at }
+        let ready = if self.ready_sent { Timestamp::NEVER } else { self.give_up_at };
+        let status = if self.status == self.shown { Timestamp::NEVER } else { self.shown_at + STATUS_PAUSE };
+        ready.min(status)
     }
 
     /// Whether READY is due: everything required is there, or waiting for it is over.
@@ -60,11 +73,14 @@ impl Service {
         }
     }
 
-    /// Shows `status` in `systemctl status`, if it changed.
-    pub fn show(&mut self, status: String) {
-        if status != self.status {
-            send(&[NotifyState::Status(&status)]);
-            self.status = status;
+    /// Shows `status` in `systemctl status` if it changed; once a second at most.
+    pub fn show(&mut self, status: String, now: Timestamp) {
+        self.status = status;
+        let just_shown = self.shown_at <= now && now < self.shown_at + STATUS_PAUSE;
+        if self.status != self.shown && !just_shown {
+            send(&[NotifyState::Status(&self.status)]);
+            self.shown.clone_from(&self.status);
+            self.shown_at = now;
         }
     }
 }

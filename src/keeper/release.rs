@@ -9,7 +9,7 @@ use crate::task::{Publication, Release, Task};
 use crate::time::Timestamp;
 
 impl Keeper {
-    /// What may be done now: all of it, but for what rests on rows that could not be saved.
+    /// What may be done now: all of it, but for what rests on rows that are not saved.
     #[must_use]
     pub fn release(&mut self, now: Timestamp) -> Release {
         let savings = &self.savings;

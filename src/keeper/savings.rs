@@ -82,7 +82,7 @@ impl Savings {
 
     /// Whether what rests on `identity` must wait for the next save.
     pub(crate) fn holds(&self, identity: &Identity, now: Timestamp) -> bool {
-        self.failing.is_some() && !self.patience_is_over(now) && self.urgent.contains(identity)
+        !self.patience_is_over(now) && self.urgent.contains(identity)
     }
 
     pub(crate) fn patience_is_over(&self, now: Timestamp) -> bool {

@@ -1,5 +1,5 @@
-//! Brings access tokens to files. What goes to one directory goes together, by one thread at a
-//! time: a directory that hangs delays only itself, and one directory is made durable once for all.
+//! Brings access tokens to files. What goes to one directory goes together, by threads of its own:
+//! a directory that hangs delays only itself, and one directory is made durable once for a load.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,14 @@ use crate::slot::Slot;
 use crate::task::Delivery;
 
 /// How many files are brought together at most.
-const LOAD: usize = 128;
+const LOAD: usize = 64;
+/// How many couriers share the loads of one directory at most: disks sync several files in the time of one.
+const COURIERS: usize = 4;
 
 /// Where outcomes go.
 type Home = mpsc::UnboundedSender<Outcome>;
 
-/// The couriers, at most one under way for each directory.
+/// The couriers, as many under way for each directory as it has loads.
 #[derive(Debug)]
 pub(crate) struct Couriers {
     own_roots: Arc<[PathBuf]>,
@@ -36,7 +38,7 @@ pub(crate) struct Couriers {
 #[derive(Debug, Default)]
 struct Round {
     waiting: Vec<Delivery>,
-    under_way: bool,
+    under_way: usize,
 }
 
 impl Couriers {
@@ -51,19 +53,26 @@ impl Couriers {
         rounds.entry(directory).or_default().waiting.push(delivery);
     }
 
-    /// Sends a courier wherever something waits and none is under way.
+    /// Sends couriers wherever more loads wait than couriers are under way.
     pub(crate) fn set_off(&self) {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        for (directory, round) in rounds.iter_mut().filter(|(_, round)| !round.under_way) {
-            round.under_way = true;
-            let (directory, rounds) = (directory.clone(), Arc::clone(&self.rounds));
-            let (own_roots, home) = (Arc::clone(&self.own_roots), self.home.clone());
-            spawn_blocking(move || {
-                while let Some(load) = next_load(&rounds, &directory) {
-                    bring(&load, &own_roots, &home);
-                }
-            });
+        for (directory, round) in rounds.iter_mut() {
+            let wanted = round.waiting.len().div_ceil(LOAD).min(COURIERS);
+            for _ in round.under_way..wanted {
+                round.under_way += 1;
+                self.send_courier(directory.clone());
+            }
         }
+    }
+
+    fn send_courier(&self, directory: PathBuf) {
+        let rounds = Arc::clone(&self.rounds);
+        let (own_roots, home) = (Arc::clone(&self.own_roots), self.home.clone());
+        spawn_blocking(move || {
+            while let Some(load) = next_load(&rounds, &directory) {
+                bring(&load, &own_roots, &home);
+            }
+        });
     }
 
     /// Reads the highest generation that the sinks of `slot` hold.
@@ -91,7 +100,10 @@ fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Optio
     let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
     let round = rounds.get_mut(directory)?;
     if round.waiting.is_empty() {
-        rounds.remove(directory);
+        round.under_way -= 1;
+        if round.under_way == 0 {
+            rounds.remove(directory);
+        }
         return None;
     }
     let count = round.waiting.len().min(LOAD);

@@ -39,7 +39,7 @@ impl Telling {
         Self { service, arrived: None, writable: true, told_stopping: false }
     }
 
-    /// When READY is sent whatever is missing.
+    /// When the service manager is to be told something whatever happens.
     pub(crate) fn deadline(&self) -> Timestamp {
         self.service.deadline()
     }
@@ -98,7 +98,7 @@ impl Telling {
                 warn!(missing = keeper.unready_count(), "started without all required tokens; see `tokend status`");
             }
         }
-        self.service.show(status_line(keeper, self.writable));
+        self.service.show(status_line(keeper, self.writable), now);
     }
 }
 
