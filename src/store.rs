@@ -52,8 +52,8 @@ pub struct Store {
 pub struct Opened {
     /// To save changes.
     pub store: Store,
-    /// What was known, as it is after a restart: a request that was about to leave counts as
-    /// possibly issued, and no sink is believed.
+    /// What was saved, and no sink is believed. What a request that was about to leave means is
+    /// for `record` to say.
     pub entries: Vec<Entry>,
     /// Why what was known is lost, in words; then `entries` is empty, and every exclusive slot may
     /// have issued an access token that nobody knows of.

@@ -20,7 +20,7 @@ use crate::name::Name;
 use crate::places::Places;
 use crate::plan::next_issue;
 use crate::provider::Providers;
-use crate::record::{begin, record};
+use crate::record::{adopt_stored, begin, record};
 use crate::slot::Slot;
 use crate::store::{Change, Opened, Store};
 use crate::telemetry::{Destination, start};
@@ -54,6 +54,7 @@ async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: 
     }
     let stored = entries.into_iter().find(|entry| entry.identity == slot.identity);
     let mut entry = stored.unwrap_or_else(|| Entry::new(slot.identity.clone()));
+    adopt_stored(&mut entry);
     let (due, _) = next_issue(slot, &entry, clock::now());
     let asked = if due <= clock::now() { ask_once(slot, &mut entry, Some(&store)).await } else { Ok(()) };
     let closed = store.close();

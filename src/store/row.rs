@@ -152,10 +152,14 @@ impl IntentionFacts {
         let Ask { scopes, secret_choice, forced } = intention.ask.clone();
         Self { at: intention.at, scopes, secret_choice, forced }
     }
+
+    fn intention(self) -> Intention {
+        let Self { at, scopes, secret_choice, forced } = self;
+        Intention { at, ask: Ask { scopes, secret_choice, forced } }
+    }
 }
 
-/// The entry that `row` was made of, as it is after a restart: a request that was about to leave
-/// counts as possibly issued (L4), and nothing is known any more of failures. `None` where the row
+/// The entry that `row` was made of, but nothing is known any more of failures. `None` where the row
 /// does not make sense.
 pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
     let (length, rest) = row.split_first_chunk::<LENGTH>()?;
@@ -169,7 +173,8 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         access_token,
         generation: facts.generation,
         recalled: facts.generation > Generation::NONE,
-        issues: issues(&facts.issues, facts.intention.as_ref()),
+        issues: facts.issues.into_iter().map(issue).collect(),
+        intention: facts.intention.map(IntentionFacts::intention),
         denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
         granted: facts.granted,
         same_again: facts.same_again,
@@ -179,13 +184,8 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
     })
 }
 
-fn issues(issues: &[IssueFacts], intention: Option<&IntentionFacts>) -> Vec<Issue> {
-    let kind = |possibly| if possibly { IssueKind::Possibly } else { IssueKind::Issued };
-    let known = issues.iter().map(|issue| Issue { at: issue.at, kind: kind(issue.possibly) });
-    let mut all: Vec<Issue> =
-        known.chain(intention.map(|intention| Issue { at: intention.at, kind: IssueKind::Possibly })).collect();
-    all.sort_by_key(|issue| issue.at);
-    all
+fn issue(IssueFacts { at, possibly }: IssueFacts) -> Issue {
+    Issue { at, kind: if possibly { IssueKind::Possibly } else { IssueKind::Issued } }
 }
 
 fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
@@ -212,13 +212,8 @@ mod tests {
 
     #[test]
     fn rows_stay_readable_over_versions() {
-        let mut entry = decode(Identity::stored("a"), ROW).unwrap();
+        let entry = decode(Identity::stored("a"), ROW).unwrap();
         assert_eq!(entry.access_token.as_ref().unwrap().secret.expose(), "tok");
-        // Written again it is the same but for the intention, which became an issue.
-        let intention = entry.issues.pop().unwrap();
-        assert_eq!(intention, Issue { at: Timestamp::from_millis(1500), kind: IssueKind::Possibly });
-        let ask = Ask { scopes: vec!["a".into()], secret_choice: 1, forced: false };
-        entry.intention = Some(Intention { at: intention.at, ask });
         assert_eq!(encode(&entry, Persist::Encrypted).unwrap().as_slice(), ROW);
     }
 

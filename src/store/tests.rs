@@ -100,8 +100,6 @@ fn what_must_outlive_a_restart_does_and_nothing_else() {
 
     let opened = open(&place);
     let mut expected = Entry { standing: Standing::Good, forced: false, warning: None, ..before };
-    expected.intention = None;
-    expected.issues.push(Issue { at: NOW, kind: IssueKind::Possibly });
     expected.secret.refused = 0;
     let held = expected.receipts[&SinkId::new("/run/a")].held;
     expected.receipts = BTreeMap::from([(SinkId::new("/run/a"), Receipt { held, ..Receipt::default() })]);

@@ -1,10 +1,10 @@
 //! One slot, many scopes: when a union grows, shrinks, or is refused.
 
 use rustix::process::Signal;
-use tokend::demo::standin::{Client, Vendor};
+use tokend::demo::standin::{Client, Fault, Vendor};
 use tokend::status::{StandingState, TokenState};
 
-use crate::setup::{Daemon, Setup, secret_of, wait_until};
+use crate::setup::{Daemon, PATIENCE, Setup, secret_of, wait_until};
 
 fn token(setup: &Setup, name: &str, scope: &str) -> String {
     setup.token(name, "op", &format!("psu_context = \"corporate\"\nscopes = [\"{scope}\"]"))
@@ -107,4 +107,22 @@ fn a_refused_union_leaves_those_served_who_need_no_more() {
     let requests = setup.standin.journal().entries().len();
     assert_eq!(requests, 3, "asked once for the union, then for what was granted");
     assert!(setup.log().contains("does not grant these scopes"), "{}", setup.log());
+}
+
+#[test]
+fn a_kill_while_a_wider_union_is_asked_for_repeats_nothing_before_it_is_due() {
+    let setup = Setup::new();
+    narrow(&setup);
+    setup.run_ready().stop();
+    wide(&setup);
+    setup.standin.fault_once(Vendor::OpenPayments, Fault::Hang);
+    let daemon = setup.run();
+    assert!(setup.standin.block_until(PATIENCE, |journal| journal.tally(Vendor::OpenPayments).in_flight > 0).unwrap());
+    daemon.kill();
+    for _ in 0..2 {
+        setup.tokend(&["run", "--once"]).must_fail(75, &["payments"]);
+        assert_eq!(setup.issued(Vendor::OpenPayments), 1);
+    }
+    let budget = setup.run().slot("accounts").budget.unwrap();
+    assert_eq!((budget.issued, budget.possibly_issued), (1, 1));
 }
