@@ -143,10 +143,15 @@ pub fn for_people(span: Duration) -> String {
     let (d, h, m, s) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     match (d, h, m) {
         (0, 0, 0) => format!("{s}s"),
-        (0, 0, _) => format!("{m}m {s}s"),
-        (0, _, _) => format!("{h}h {m}m"),
-        _ => format!("{d}d {h}h"),
+        (0, 0, _) => two(m, "m", s, "s"),
+        (0, _, _) => two(h, "h", m, "m"),
+        _ => two(d, "d", h, "h"),
     }
+}
+
+/// `1h 5m`, and `1h` where nothing is over.
+fn two(large: u64, unit: &str, small: u64, below: &str) -> String {
+    if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit} {small}{below}") }
 }
 
 #[cfg(test)]
@@ -180,7 +185,7 @@ mod tests {
     fn spans_for_people_name_two_units() {
         let people = |secs| for_people(Duration::from_secs(secs));
         assert_eq!([people(0), people(59), people(3599)], ["0s", "59s", "59m 59s"]);
-        assert_eq!([people(3600), people(90_061)], ["1h 0m", "1d 1h"]);
+        assert_eq!([people(3600), people(90_061)], ["1h", "1d 1h"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Screen {
     pub(crate) fn opening(&self) -> String {
         let dir = self.dir.display();
         format!(
-            "Stand-ins of the vendors' token endpoints answer at {}; their tokens live for a minute.\n\
+            "Stand-ins of the vendors: {}; tokens live for a minute.\n\
              tokend runs with {dir}/tokend.toml and keeps these files fresh:\n\
              \x20   {dir}/tokens/\n\
              Look at it from another terminal:\n\
@@ -58,7 +58,8 @@ impl Screen {
         lines.push(format!("running for {}; {issued} access tokens issued so far", for_people(running)));
         let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
         self.drawn = lines.len();
-        format!("{up}\x1b[2K{}\n\x1b[0J", lines.join("\n\x1b[2K"))
+        // A line too long for the terminal is cut, not wrapped: the way up is counted in lines.
+        format!("{up}\x1b[?7l\x1b[2K{}\n\x1b[0J\x1b[?7h", lines.join("\n\x1b[2K"))
     }
 
     fn tell_changes(&mut self, status: &Status, running: Duration) -> String {

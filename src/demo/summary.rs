@@ -2,17 +2,22 @@
 
 use std::path::Path;
 
-use crate::demo::standin::{Account, Journal, Tally, Vendor};
+use crate::demo::standin::{Account, Journal, Tally};
 use crate::display::{lines_of, table};
+
+/// What the vendors ask for, to be held against the table.
+const RULES: &str = "\
+Open Payments: one active access token per PSU context: one issue in a lifetime.
+Vipps: several may be valid; not one for every call.";
 
 /// The closing words.
 pub(crate) fn of(journal: &Journal, dir: &Path, kept: bool) -> String {
-    let mut rows = table(&["ACCOUNT", "PSU CONTEXT", "ISSUED", "REFUSED", "REQUESTS AT ONCE", "THE VENDOR'S RULE"]);
+    let mut rows = table(&["ACCOUNT", "PSU CONTEXT", "ISSUED", "REFUSED", "MOST AT ONCE"]);
     for account in journal.accounts() {
         rows.add_row(row(account, journal.tally(account)));
     }
     let files = if kept { format!("Its files are in {}.", dir.display()) } else { "Its files are removed.".into() };
-    format!("What the stand-ins saw:\n\n{}\n\nThe daemon has stopped. {files}\n", lines_of(&rows).join("\n"))
+    format!("What the stand-ins saw:\n\n{}\n\n{RULES}\n\nThe daemon has stopped. {files}\n", lines_of(&rows).join("\n"))
 }
 
 fn row(account: &Account, tally: Tally) -> Vec<String> {
@@ -22,16 +27,7 @@ fn row(account: &Account, tally: Tally) -> Vec<String> {
         tally.issued.to_string(),
         tally.refused.to_string(),
         tally.most_in_flight.to_string(),
-        rule(account.vendor).to_owned(),
     ]
-}
-
-fn rule(vendor: Vendor) -> &'static str {
-    match vendor {
-        Vendor::OpenPayments => "one active access token per PSU context: one per lifetime",
-        Vendor::Vipps | Vendor::VippsPartner => "several may be valid; do not ask per call",
-        Vendor::CoreBanking | Vendor::PlainId | Vendor::OAuth2 => "-",
-    }
 }
 
 /// The first eight characters of a client id.

@@ -7,7 +7,10 @@ use crate::display::{Tone, lines_of, table, toned};
 use crate::status::{SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
 use crate::time::{Timestamp, for_people};
 
-/// The lines that show `status`.
+/// Stands for the slot of the row above.
+const SHARED: &str = "└ the same token";
+
+/// The lines that show `status`; names of usual length fit in 80 columns.
 #[must_use]
 pub fn lines(status: &Status, coloured: bool) -> Vec<String> {
     let mut lines = vec![headline(status, coloured), String::new()];
@@ -36,11 +39,12 @@ fn headline(status: &Status, coloured: bool) -> String {
 
 fn rows(status: &Status, coloured: bool) -> Vec<String> {
     let now = Timestamp::parse_rfc3339(&status.now).unwrap_or(Timestamp::EPOCH);
-    let mut shown = table(&["TOKEN", "STATE", "EXPIRES IN", "NEXT REFRESH", "GENERATION", "FILES", "SLOT"]);
+    let mut shown = table(&["TOKEN", "STATE", "EXPIRES", "REFRESH", "GEN", "FILES", "SLOT"]);
     let mut words = Vec::new();
     for slot in &status.slots {
-        for token in &slot.tokens {
-            shown.add_row(row(slot, token, now));
+        for (place, token) in slot.tokens.iter().enumerate() {
+            let of_slot = if place == 0 { &slot.slot } else { SHARED };
+            shown.add_row(row(slot, token, of_slot, now));
             words.push(state(slot, token));
         }
     }
@@ -51,26 +55,24 @@ fn rows(status: &Status, coloured: bool) -> Vec<String> {
     lines
 }
 
-fn row(slot: &SlotStatus, token: &TokenStatus, now: Timestamp) -> Vec<String> {
+fn row(slot: &SlotStatus, token: &TokenStatus, of_slot: &str, now: Timestamp) -> Vec<String> {
     let current = token.sinks.iter().filter(|sink| sink.state == SinkState::Current).count();
     let lives = slot.state == TokenState::Valid;
-    let others = slot.tokens.len() - 1;
-    let shared = if others > 0 { format!(" (shared by {})", others + 1) } else { String::new() };
     vec![
         token.name.clone(),
         state(slot, token).0.to_owned(),
         slot.expires_in.filter(|_| lives).map_or("-".into(), |left| for_people(Duration::from_secs(left))),
         next_refresh(slot, now),
         if slot.generation.0 == 0 { "-".into() } else { slot.generation.to_string() },
-        if token.sinks.is_empty() { "-".into() } else { format!("{current} of {}", token.sinks.len()) },
-        format!("{}{shared}", slot.slot),
+        if token.sinks.is_empty() { "-".into() } else { format!("{current}/{}", token.sinks.len()) },
+        of_slot.to_owned(),
     ]
 }
 
 fn next_refresh(slot: &SlotStatus, now: Timestamp) -> String {
     match slot.next_refresh.as_deref().and_then(Timestamp::parse_rfc3339) {
-        _ if slot.standing == StandingState::Asking => "asking now".into(),
-        Some(at) if at > now => format!("in {}", for_people(now.until(at))),
+        _ if slot.standing == StandingState::Asking => "asking".into(),
+        Some(at) if at > now => for_people(now.until(at)),
         Some(_) => "due".into(),
         None => "-".into(),
     }
