@@ -1,6 +1,5 @@
 //! Lets go of what was decided: persist, then publish (L16).
 
-use std::collections::BTreeSet;
 use std::mem::take;
 
 use crate::keeper::Keeper;
@@ -13,20 +12,13 @@ impl Keeper {
     #[must_use]
     pub fn release(&mut self, now: Timestamp) -> Release {
         let savings = &self.savings;
-        let waits = |identity: &Identity| savings.holds(identity, now);
-        let (waiting, tasks) = take(&mut self.held_back).into_iter().partition(|task| waits(task.identity()));
-        self.held_back = waiting;
-        let (waiting, answers): (Vec<_>, Vec<_>) =
-            take(&mut self.answers).into_iter().partition(|(about, ..)| about.as_ref().is_some_and(waits));
-        self.answers = waiting;
-        let (waiting, publish): (BTreeSet<Identity>, BTreeSet<Identity>) =
-            take(&mut self.to_publish).into_iter().partition(waits);
-        self.to_publish = waiting;
-        Release {
-            tasks,
-            publications: publish.iter().flat_map(|identity| self.publications(identity)).collect(),
-            answers: answers.into_iter().map(|(_, asker, answer)| (asker, answer)).collect(),
-        }
+        let is_free = |identity: &Identity| !savings.holds(identity, now);
+        let tasks = self.held_back.extract_if(.., |task| is_free(task.identity())).collect();
+        let answers = self.answers.extract_if(.., |(about, ..)| about.as_ref().is_none_or(is_free));
+        let answers = answers.map(|(_, asker, answer)| (asker, answer)).collect();
+        let publish: Vec<Identity> = self.to_publish.extract_if(.., |identity| is_free(identity)).collect();
+        let publications = publish.iter().flat_map(|identity| self.publications(identity)).collect();
+        Release { tasks, publications, answers }
     }
 
     /// Begins to stop: nothing new is started, what is under way may come home.
