@@ -138,7 +138,8 @@ fn with_persist_off_the_access_token_is_not_on_disk_and_the_rest_is() {
     opened.store.close().unwrap();
     let entries = open(&place).entries;
     assert!(entries[0].access_token.is_none());
-    assert_eq!((entries[0].generation, entries[0].issues.len()), (Generation(8), 3));
+    assert_eq!((entries[0].generation, entries[0].issues.len()), (Generation(8), 2));
+    assert!(entries[0].intention.is_some());
 }
 
 #[test]
