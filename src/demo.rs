@@ -45,7 +45,11 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
         let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
         let launch = Launch { config, config_path, until: Until::Stopped };
-        let show = show(&scratch.path, &standin, &inbox);
+        let show = async {
+            let shown = show(&scratch.path, &standin, &inbox).await;
+            inbox.stop().await;
+            shown
+        };
         let (shown, lived) = tokio::join!(show, live(launch, ears));
         lived?;
         shown
@@ -71,7 +75,6 @@ async fn show(dir: &Path, standin: &Standin, inbox: &Inbox) -> Result<(), Fatal>
             Some((wish, _)) = signals.next() => if wish == Wish::Stop { break },
         }
     }
-    inbox.stop().await;
     print(&screen.closing())
 }
 

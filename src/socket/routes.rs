@@ -208,7 +208,8 @@ async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Re
     let status = desk.inbox.status().await.map_err(stopping)?;
     let reasons = if peer.may_read_everything() { status.reasons } else { Vec::new() };
     let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((code, Json(json!({ "ready": status.ready, "reasons": reasons }))).into_response())
+    Ok((code, Json(json!({ "ready": status.ready, "state_writable": status.state_writable, "reasons": reasons })))
+        .into_response())
 }
 
 fn stopping(_: Gone) -> Problem {

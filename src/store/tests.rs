@@ -420,3 +420,12 @@ fn a_daemon_killed_at_any_moment_leaves_all_that_was_answered() {
         opened.store.close().unwrap();
     }
 }
+
+#[test]
+fn a_state_that_was_removed_is_not_written() {
+    let place = TempDir::new().unwrap();
+    let opened = open(&place);
+    fs::remove_file(place.path().join(DATABASE)).unwrap();
+    let said = save(&opened.store, vec![put(&full("a"))]).unwrap_err();
+    assert!(said.ends_with("state.db was removed while tokend runs: start it again"), "{said}");
+}

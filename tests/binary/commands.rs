@@ -1,6 +1,6 @@
 //! The commands beside the daemon: get, refresh, fetch, plan, presets, demo.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -137,4 +137,13 @@ fn a_demo_in_a_directory_is_looked_at_from_another_terminal_and_stays() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(wait_for("the demo ends", || child.try_wait().unwrap()).code(), Some(0));
     assert!(dir.join("tokend.toml").exists());
+}
+
+#[test]
+fn a_demo_that_cannot_be_shown_ends() {
+    let setup = Setup::new();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut demo = setup.command(&["demo"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    let ended = wait_for("the demo ends", || demo.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(70));
 }

@@ -77,6 +77,7 @@ fn ready_and_healthy_say_how_it_is() {
     daemon.wait_ready();
     let answer = daemon.get("/readyz");
     assert_eq!((answer.status, answer.json()["ready"].as_bool()), (200, Some(true)));
+    assert_eq!(answer.json()["state_writable"].as_bool(), Some(true));
 }
 
 #[test]
