@@ -15,7 +15,7 @@ use crate::fleet::Fleet;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tokend");
 
 /// Nothing here takes longer, but on a machine that hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A daemon that said that it is ready.
 pub struct Daemon {
