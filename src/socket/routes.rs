@@ -130,8 +130,7 @@ fn find(shelf: &Shelf, name: &str) -> Result<(Name, Item), Problem> {
 
 fn serve_token(name: &Name, item: &Item, token: &AccessToken, headers: &HeaderMap) -> Response {
     let etag = format!("\"{}\"", token.generation);
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    if known.flat_map(|value| value.split(',')).any(|value| value.trim() == etag) {
+    if is_known(&etag, headers) {
         return ([(ETAG, etag)], StatusCode::NOT_MODIFIED).into_response();
     }
     let mut document = Document::new(name, &item.slot.id, token);
@@ -141,6 +140,13 @@ fn serve_token(name: &Name, item: &Item, token: &AccessToken, headers: &HeaderMa
         return ([text, (ETAG, etag)], document.access_token).into_response();
     }
     ([(ETAG, etag)], Json(document)).into_response()
+}
+
+/// Whether `If-None-Match` names `etag`, weakly or not (RFC 9110 §13.1.2).
+fn is_known(etag: &str, headers: &HeaderMap) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Whether `Accept` names plain text and does not name JSON before it.

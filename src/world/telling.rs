@@ -163,10 +163,10 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
             let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
             match retry.failure.class() {
                 Class::Unreachable => {
-                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
+                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
                 }
                 Class::Refused | Class::NotReady => {
-                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
+                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
                 }
             }
         }

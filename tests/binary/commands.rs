@@ -110,7 +110,7 @@ fn the_demo_runs_without_a_terminal_and_leaves_nothing_behind() {
     let mut child = command.spawn().unwrap();
     let shows = |words: &str| setup.read("out").unwrap().contains(words);
     wait_until("tokens are delivered", || {
-        ["payments-corporate", "accounts-private", "corebank", "vipps-report", "plainid"].iter().all(|name| shows(name))
+        ["payments-corporate", "accounts-private", "corebank", "report", "plainid"].iter().all(|name| shows(name))
     });
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 1);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
