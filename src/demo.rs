@@ -17,7 +17,7 @@ use crate::clock;
 use crate::daemon::Until;
 use crate::demo::screen::Screen;
 use crate::demo::standin::{Standin, StandinConfig};
-use crate::display::print;
+use crate::display::{Reading, print, print_while_read};
 use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 use crate::inbox::Inbox;
 use crate::life::{Ears, Launch, live};
@@ -70,7 +70,10 @@ async fn show(dir: &Path, standin: &Standin, inbox: &Inbox) -> Result<(), Fatal>
         tokio::select! {
             _ = seconds.tick() => {
                 let Ok(status) = inbox.status().await else { break };
-                print(&screen.show(&status, &standin.journal(), began.until(clock::now())))?;
+                let shown = screen.show(&status, &standin.journal(), began.until(clock::now()));
+                if print_while_read(&shown)? == Reading::HasEnded {
+                    break;
+                }
             }
             Some((wish, _)) = signals.next() => if wish == Wish::Stop { break },
         }

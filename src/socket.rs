@@ -50,9 +50,9 @@ pub async fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
+/// Short: a socket's path has room for about a hundred bytes.
 fn hidden_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.tokend-{}", std::process::id()))
+    path.with_file_name(format!(".{}", std::process::id()))
 }
 
 /// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
