@@ -2,9 +2,12 @@
 //! beside it. Does not look into them.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::fs::{File, read_dir};
+use std::fs::{OpenOptions, read_dir};
 use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::config::SourceText;
 use crate::privacy;
@@ -55,7 +58,11 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn read_one(path: &Path) -> io::Result<SourceText> {
-    let mut file = File::open(path)?;
+    // A FIFO or a device would be waited for.
+    let mut file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file; remove it"));
+    }
     let privacy = privacy::of(&file)?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;

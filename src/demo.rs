@@ -17,7 +17,7 @@ use crate::clock;
 use crate::daemon::Until;
 use crate::demo::screen::Screen;
 use crate::demo::standin::{Standin, StandinConfig};
-use crate::display::print;
+use crate::display::{Reading, print, print_while_read};
 use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 use crate::inbox::Inbox;
 use crate::life::{Ears, Launch, live};
@@ -45,7 +45,11 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
         let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
         let launch = Launch { config, config_path, until: Until::Stopped };
-        let show = show(&scratch.path, &standin, &inbox);
+        let show = async {
+            let shown = show(&scratch.path, &standin, &inbox).await;
+            inbox.stop().await;
+            shown
+        };
         let (shown, lived) = tokio::join!(show, live(launch, ears));
         lived?;
         shown
@@ -66,12 +70,14 @@ async fn show(dir: &Path, standin: &Standin, inbox: &Inbox) -> Result<(), Fatal>
         tokio::select! {
             _ = seconds.tick() => {
                 let Ok(status) = inbox.status().await else { break };
-                print(&screen.show(&status, &standin.journal(), began.until(clock::now())))?;
+                let shown = screen.show(&status, &standin.journal(), began.until(clock::now()));
+                if print_while_read(&shown)? == Reading::HasEnded {
+                    break;
+                }
             }
             Some((wish, _)) = signals.next() => if wish == Wish::Stop { break },
         }
     }
-    inbox.stop().await;
     print(&screen.closing())
 }
 

@@ -28,13 +28,26 @@ pub fn lines_of(table: &Table) -> Vec<String> {
 
 /// Prints `text` to standard output. A reader that has had enough (a closed pipe) is no error.
 pub fn print(text: &str) -> Result<(), Fatal> {
+    print_while_read(text).map(|_| ())
+}
+
+/// Prints `text` to standard output; says whether somebody still reads it.
+pub fn print_while_read(text: &str) -> Result<Reading, Fatal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Fatal::new(SOFTWARE, format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Reading::GoesOn),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reading::HasEnded),
+        Err(error) => Err(Fatal::new(SOFTWARE, format!("cannot write to standard output: {error}"))),
     }
+}
+
+/// Whether somebody reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Somebody does.
+    GoesOn,
+    /// The pipe was closed.
+    HasEnded,
 }
 
 /// Prints `value` as indented JSON.

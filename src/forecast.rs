@@ -1,7 +1,7 @@
 //! What would happen if every provider answered as documented: when each slot is refreshed, and
 //! how many access tokens that makes per hour and day, beside the vendor's rule. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::plan::{lead, renewal_of};
 use crate::secret::Secret;
 use crate::slot::Slot;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, for_people};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -84,11 +84,7 @@ pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
         slots: courses.iter().map(|(slot, moments)| slot_forecast(slot, moments, from + span)).collect(),
         psu_contexts: groups(exclusive.clone(), context_of),
         endpoints: groups(courses.iter(), |slot| slot.endpoint().as_str().to_owned()),
-        notes: exclusive
-            .map(|(slot, _)| only_issuer(slot))
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect(),
+        notes: notes(exclusive.map(|(slot, moments)| (*slot, moments))),
     }
 }
 
@@ -131,10 +127,7 @@ fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotFo
         refreshes: moments.iter().filter(|at| **at < until).map(ToString::to_string).collect(),
         issues_per_hour: most_within(moments, HOUR),
         issues_per_day: most_within(moments, DAY),
-        budget: slot
-            .policy
-            .budget
-            .map(|budget| format!("{} in {}", budget.issues, crate::time::for_people(budget.per))),
+        budget: slot.policy.budget.map(|budget| format!("{} in {}", budget.issues, for_people(budget.per))),
     }
 }
 
@@ -153,7 +146,8 @@ fn most_within(moments: &[Timestamp], span: Duration) -> usize {
 
 fn context_of(slot: &Slot) -> String {
     let context = slot.context.as_deref().unwrap_or("account");
-    format!("{} of {} at {}", context, slot.provider.client_id(), slot.endpoint().as_str())
+    let host = slot.endpoint().as_str().split('/').nth(2).unwrap_or_default();
+    format!("{context} of {} at {host}", slot.provider.client_id())
 }
 
 fn groups<'a>(
@@ -177,6 +171,23 @@ fn group_forecast(group: String, courses: &[&(&Slot, Vec<Timestamp>)]) -> GroupF
         issues_per_day: most_within(&moments, DAY),
         rule: courses.iter().find_map(|(slot, _)| slot.provider.preset.context.rule.clone()),
     }
+}
+
+/// What the operator must see to, each once.
+fn notes<'a>(exclusive: impl Iterator<Item = (&'a Slot, &'a Vec<Timestamp>)>) -> Vec<String> {
+    let mut notes = BTreeSet::new();
+    for (slot, moments) in exclusive {
+        notes.insert(only_issuer(slot));
+        let lifetime = slot.policy.expected_lifetime;
+        if lifetime >= HOUR && most_within(moments, HOUR) > 1 {
+            let lead = for_people(lead(&slot.policy, lifetime));
+            notes.insert(format!(
+                "{}: renewed {lead} before the end, so two issues lie within some hours; refresh.lead = \"0s\" makes it one",
+                slot.id,
+            ));
+        }
+    }
+    notes.into_iter().collect()
 }
 
 fn only_issuer(slot: &Slot) -> String {

@@ -76,6 +76,7 @@ pub struct Keeper {
     unready: HashSet<Identity>,
     in_flight: usize,
     stopping: bool,
+    stopping_since: Option<Timestamp>,
     state_notice: Option<String>,
 }
 
@@ -97,6 +98,7 @@ impl Keeper {
             unready: HashSet::new(),
             in_flight: 0,
             stopping: false,
+            stopping_since: None,
             state_notice: None,
         };
         for mut entry in stored {
@@ -190,6 +192,7 @@ impl Keeper {
     /// transaction, before anything that is released.
     #[must_use]
     pub fn turn(&mut self, now: Timestamp) -> Vec<Row> {
+        self.note_stopping(now);
         self.changed.extend(self.agenda.take_due(now));
         loop {
             while let Some(identity) = self.changed.pop_first() {
@@ -209,7 +212,7 @@ impl Keeper {
     /// When to take the next turn if nothing happens before.
     #[must_use]
     pub fn wake(&self, now: Timestamp) -> Timestamp {
-        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now))
+        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(self.end())
     }
 
     /// Says that the rows of the turn are durable.
@@ -240,12 +243,6 @@ impl Keeper {
     pub fn is_quiet(&self, now: Timestamp) -> bool {
         let nothing_due = self.changed.is_empty() && self.agenda.next() > now && !self.queues.is_moving(now);
         self.in_flight == 0 && nothing_due
-    }
-
-    /// Whether it has stopped, and everything known is saved as far as it can be.
-    #[must_use]
-    pub fn is_finished(&self, now: Timestamp) -> bool {
-        self.stopping && self.in_flight == 0 && (self.savings.is_empty() || self.savings.patience_is_over(now))
     }
 
     fn plan_one(&mut self, identity: &Identity, now: Timestamp) {

@@ -31,6 +31,7 @@ use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
 use crate::world::{Parts, RealWorld};
 
+const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
 const SOCKET_MODE: u32 = 0o666;
@@ -83,7 +84,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         (Some(path), Until::Stopped) => Some(listen(path, &config, &places).await?),
         _ => None,
     };
-    sweep(config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file));
+    sweep_leftovers(Arc::clone(&config)).await;
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
     if let Some(lost) = &opened.lost {
@@ -114,6 +115,18 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     close(world.into_store()).await;
     info!("stopped");
     Ok(status)
+}
+
+/// Removes what a killed daemon left half written. A directory that hangs does not hold up the start.
+async fn sweep_leftovers(config: Arc<Config>) {
+    let swept = tokio::task::spawn_blocking(move || {
+        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file))
+    });
+    match tokio::time::timeout(SWEEP_PATIENCE, swept).await {
+        Ok(Ok(files)) if files > 0 => info!(files, "removed what was left half written"),
+        Ok(_) => {}
+        Err(_) => warn!("a directory of tokens does not answer; starting without looking for leftovers there"),
+    }
 }
 
 /// Opens the state that `config` and `places` name.

@@ -4,7 +4,11 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::Mode;
 
 use crate::config::Config;
 use crate::disk::{group, user};
@@ -38,7 +42,7 @@ fn provider_notes(provider: &Provider) -> Vec<String> {
 
 fn missing_secret(source: &SecretSource) -> Option<String> {
     match source {
-        SecretSource::File(path) if !path.exists() => Some(format!("the file {} does not exist", path.display())),
+        SecretSource::File(path) => missing_file(path),
         SecretSource::Env(name) if std::env::var_os(name).is_none() => {
             Some(format!("the variable {name} is not set here"))
         }
@@ -46,9 +50,21 @@ fn missing_secret(source: &SecretSource) -> Option<String> {
             Some(format!("the credential {name} comes from systemd: give the unit LoadCredential={name}:/path"))
         }
         SecretSource::Command(command) => {
-            let program = command.first().filter(|program| !Path::new(program).exists())?;
+            let program = command.first().filter(|program| program.contains('/') && !Path::new(program).exists())?;
             Some(format!("the program {program} does not exist"))
         }
+        _ => None,
+    }
+}
+
+/// Only what is so whoever asks: the person who checks is seldom the daemon's user.
+fn missing_file(path: &Path) -> Option<String> {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(data) if Mode::from_raw_mode(data.mode()).contains(Mode::ROTH) => {
+            Some(format!("everyone on this host can read {shown}: chmod 0600 it and chown it to the daemon's user"))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(format!("the file {shown} does not exist")),
         _ => None,
     }
 }

@@ -23,6 +23,8 @@ pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
 /// How often a union of scopes that was denied is tried again (L1).
 pub const DENIED_RETRY: Duration = Duration::from_hours(24);
 
+/// The shortest time from one access token to the request for the next.
+const BREATH: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// What is due now, and when to look again.
@@ -201,10 +203,12 @@ pub fn scopes_to_ask(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> 
     }
 }
 
+/// However short the tokens live: never two in one moment.
 fn retry_hold(entry: &Entry) -> Timestamp {
+    let breath = entry.issues.last().map_or(Timestamp::EPOCH, |issue| issue.at + BREATH);
     match &entry.standing {
-        Standing::Good => Timestamp::EPOCH,
-        Standing::Failing(retry) => retry.not_before,
+        Standing::Good => breath,
+        Standing::Failing(retry) => retry.not_before.max(breath),
     }
 }
 

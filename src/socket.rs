@@ -7,6 +7,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,7 +15,9 @@ use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 
 use crate::inbox::Inbox;
 use crate::shelf::Shelf;
@@ -25,6 +28,8 @@ mod routes;
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many connections there may be, where half of the file descriptors allows for so many.
+const MOST_CONNECTIONS: usize = 4096;
 /// How long to wait after accepting failed (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -45,23 +50,35 @@ pub async fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
+/// Short: a socket's path has room for about a hundred bytes.
 fn hidden_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.tokend-{}", std::process::id()))
+    path.with_file_name(format!(".{}", std::process::id()))
 }
 
-/// Serves `listener` until it is dropped with the task.
+/// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
+/// at the door.
 pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox) {
     let app = router(Desk { shelf, inbox });
-    loop {
+    let places = Arc::new(Semaphore::new(places()));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let app = app.clone();
-                tokio::spawn(async move { converse(stream, app).await });
+                tokio::spawn(async move {
+                    converse(stream, app).await;
+                    drop(place);
+                });
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
+}
+
+/// How many connections there may be: anybody may connect, and must not take the file descriptors
+/// that requests to providers and files need.
+fn places() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    descriptors.map_or(MOST_CONNECTIONS, |limit| (limit / 2).clamp(1, MOST_CONNECTIONS))
 }
 
 /// Answers the requests of one connection; what goes wrong with it is the peer's business.
@@ -82,4 +99,15 @@ fn tower_service(app: Router, peer: Peer) -> Router {
         request.extensions_mut().insert(peer);
         next.run(request)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_file_descriptors_for_refreshing() {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        assert!(places() >= 1 && places() as u64 <= limit / 2);
+    }
 }

@@ -72,6 +72,8 @@ pub struct SlotStatus {
     pub next_refresh: Option<String>,
     /// The scopes that the access token held has.
     pub scope: String,
+    /// Whether its renewal is due.
+    pub due: bool,
     /// The last error, while it is not overcome.
     pub last_error: Option<LastError>,
     /// What a person should know of the last answer.

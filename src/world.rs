@@ -165,6 +165,9 @@ impl World for RealWorld {
     }
 
     fn observe(&mut self, keeper: &Keeper, seen: Seen<'_>) {
+        if let Seen::Turned = seen {
+            self.shelf.set_ready(keeper.is_ready());
+        }
         if let Seen::Reloaded = seen {
             self.shelf.retain(|name| keeper.config().tokens.contains_key(name));
         }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::access_token::Generation;
 use crate::cli::run::{protect, runtime};
 use crate::clock;
 use crate::config::Config;
@@ -20,7 +21,8 @@ use crate::name::Name;
 use crate::places::Places;
 use crate::plan::next_issue;
 use crate::provider::Providers;
-use crate::record::{adopt_stored, begin, record};
+use crate::record::{adopt_stored, begin, note_lost_state, record};
+use crate::sink::file::generation;
 use crate::slot::Slot;
 use crate::store::{Change, Opened, Store};
 use crate::telemetry::{Destination, start};
@@ -49,18 +51,27 @@ pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<
 async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: bool) -> Result<u8, Fatal> {
     let places = Places::find(&config.daemon)?;
     let Opened { store, entries, lost } = open_state(config, &places).await.map_err(|fatal| busy(fatal, name))?;
-    if let Some(lost) = lost {
-        eprintln!("{lost}");
-    }
     let stored = entries.into_iter().find(|entry| entry.identity == slot.identity);
     let mut entry = stored.unwrap_or_else(|| Entry::new(slot.identity.clone()));
     adopt_stored(&mut entry);
+    if let Some(lost) = lost {
+        eprintln!("{lost}");
+        note_lost_state(&mut entry, clock::now());
+    }
+    if !entry.recalled {
+        let held = slot.sinks().filter_map(|(_, sink)| generation(&sink.file)).max();
+        record(slot, &mut entry, JobResult::Recalled(held.unwrap_or(Generation::NONE)), clock::now());
+    }
     let (due, _) = next_issue(slot, &entry, clock::now());
     let asked = if due <= clock::now() { ask_once(slot, &mut entry, Some(&store)).await } else { Ok(()) };
     let closed = store.close();
     asked?;
     closed.map_err(|why| Fatal::new(TRY_AGAIN, why))?;
     if due > clock::now() {
+        if entry.live(clock::now()).is_none() {
+            let line = format!("{name} ({}): the provider was not asked; not before {due}", slot.id);
+            return Err(Fatal::new(TRY_AGAIN, line));
+        }
         print("This slot is exclusive and not due: the provider was not asked. What is held:\n")?;
     }
     explain(slot, &entry, name, show_token)

@@ -28,13 +28,7 @@ pub(crate) fn plan(config_path: &Path, span: Duration, json: bool) -> Result<u8,
 
 fn for_a_person(forecast: &Forecast) -> Vec<String> {
     let mut lines = vec![format!("From {} to {}, starting with nothing held:", forecast.from, forecast.until)];
-    let mut slots =
-        table(&["SLOT", "TOKENS", "SCOPE", "LIFETIME", "LEAD", "REFRESHES", "PER HOUR", "PER DAY", "BUDGET"]);
-    for slot in &forecast.slots {
-        slots.add_row(slot_row(slot));
-    }
-    lines.push(String::new());
-    lines.extend(lines_of(&slots));
+    lines.extend(forecast.slots.iter().flat_map(slot_lines));
     lines.extend(group_lines("PSU CONTEXT", &forecast.psu_contexts));
     lines.extend(group_lines("ENDPOINT", &forecast.endpoints));
     if !forecast.notes.is_empty() {
@@ -44,17 +38,21 @@ fn for_a_person(forecast: &Forecast) -> Vec<String> {
     lines
 }
 
-fn slot_row(slot: &SlotForecast) -> Vec<String> {
+fn slot_lines(slot: &SlotForecast) -> Vec<String> {
+    let scope = if slot.scope.is_empty() { "no scope" } else { &slot.scope };
+    let budget = slot.budget.as_ref().map(|budget| format!("; budget {budget}")).unwrap_or_default();
+    let shared = if slot.tokens.len() > 1 { "shared by " } else { "for " };
     vec![
-        slot.slot.clone(),
-        slot.tokens.join(" "),
-        if slot.scope.is_empty() { "-".into() } else { slot.scope.clone() },
-        for_people(Duration::from_secs(slot.lifetime_seconds)),
-        for_people(Duration::from_secs_f64(slot.lead_seconds)),
-        moments(&slot.refreshes),
-        slot.issues_per_hour.to_string(),
-        slot.issues_per_day.to_string(),
-        slot.budget.clone().unwrap_or_else(|| "-".into()),
+        String::new(),
+        format!("{}  {shared}{}", slot.slot, slot.tokens.join(", ")),
+        format!("  asks       {scope}"),
+        format!(
+            "  lives      {}, renewed {} before the end",
+            for_people(Duration::from_secs(slot.lifetime_seconds)),
+            for_people(Duration::from_secs_f64(slot.lead_seconds)),
+        ),
+        format!("  refreshes  {}", moments(&slot.refreshes)),
+        format!("  issues     {} an hour, {} a day at most{budget}", slot.issues_per_hour, slot.issues_per_day),
     ]
 }
 
@@ -66,16 +64,18 @@ fn moments(refreshes: &[String]) -> String {
 }
 
 fn group_lines(title: &str, groups: &[GroupForecast]) -> Vec<String> {
+    let mut rules: Vec<&str> = groups.iter().filter_map(|group| group.rule.as_deref()).collect();
+    rules.dedup();
     if groups.is_empty() {
         return Vec::new();
     }
-    let mut rows = table(&[title, "SLOTS", "PER HOUR", "PER DAY", "THE VENDOR'S RULE"]);
+    let mut rows = table(&[title, "SLOTS", "AN HOUR", "A DAY"]);
     for group in groups {
-        let rule = group.rule.clone().unwrap_or_else(|| "-".into());
         let (hour, day) = (group.issues_per_hour.to_string(), group.issues_per_day.to_string());
-        rows.add_row(vec![group.group.clone(), group.slots.len().to_string(), hour, day, rule]);
+        rows.add_row(vec![group.group.clone(), group.slots.len().to_string(), hour, day]);
     }
-    std::iter::once(String::new()).chain(lines_of(&rows)).collect()
+    let rules = rules.into_iter().map(|rule| format!("The vendor's rule: {rule}."));
+    std::iter::once(String::new()).chain(lines_of(&rows)).chain(rules).collect()
 }
 
 #[cfg(test)]

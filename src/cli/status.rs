@@ -21,7 +21,7 @@ pub(crate) fn status(socket: &Path, json: bool) -> Result<u8, Fatal> {
 /// Whether no required token is missing, or due and failing.
 fn is_well(status: &Status) -> bool {
     let ill = |slot: &SlotStatus, token: &TokenStatus| {
-        token.required && (token.state != TokenState::Valid || slot.last_error.is_some())
+        token.required && (token.state != TokenState::Valid || slot.due && slot.last_error.is_some())
     };
     status.ready && !status.slots.iter().any(|slot| slot.tokens.iter().any(|token| ill(slot, token)))
 }

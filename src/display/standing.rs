@@ -56,7 +56,8 @@ fn rows(status: &Status, coloured: bool) -> Vec<String> {
 }
 
 fn row(slot: &SlotStatus, token: &TokenStatus, of_slot: &str, now: Timestamp) -> Vec<String> {
-    let current = token.sinks.iter().filter(|sink| sink.state == SinkState::Current).count();
+    let valid = token.state == TokenState::Valid;
+    let current = token.sinks.iter().filter(|sink| valid && sink.state == SinkState::Current).count();
     let lives = slot.state == TokenState::Valid;
     vec![
         token.name.clone(),

@@ -135,6 +135,11 @@ impl Queues {
         false
     }
 
+    /// How many requests are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.queues.values().map(|queue| queue.in_flight).sum()
+    }
+
     /// Gives a place at the endpoint of `provider` back.
     pub(crate) fn leave(&mut self, provider: &Provider) {
         if let Some(queue) = self.queues.get_mut(&provider.endpoint) {

@@ -1,11 +1,15 @@
 //! Lets go of what was decided: persist, then publish (L16).
 
 use std::mem::take;
+use std::time::Duration;
 
 use crate::keeper::Keeper;
 use crate::name::Identity;
 use crate::task::{Publication, Release, Task};
 use crate::time::Timestamp;
+
+/// How long a sink that hangs is waited for at the end; what it left half written is removed at start.
+const SINK_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Keeper {
     /// What may be done now: all of it, but for what rests on rows that are not saved.
@@ -30,6 +34,25 @@ impl Keeper {
         for (_, askers) in take(&mut self.askers) {
             self.abandon(askers);
         }
+    }
+
+    /// Whether it has stopped: requests have come home within their own time-out, sinks too or for
+    /// long enough, and everything known is saved as far as it can be.
+    #[must_use]
+    pub fn is_finished(&self, now: Timestamp) -> bool {
+        let home = self.queues.in_flight() == 0 && (self.in_flight == 0 || now >= self.end());
+        self.stopping && home && (self.savings.is_empty() || self.savings.patience_is_over(now))
+    }
+
+    pub(super) fn note_stopping(&mut self, now: Timestamp) {
+        if self.stopping {
+            self.stopping_since.get_or_insert(now);
+        }
+    }
+
+    /// Until when a sink that hangs is waited for at the end.
+    pub(super) fn end(&self) -> Timestamp {
+        self.stopping_since.map_or(Timestamp::NEVER, |since| since + SINK_PATIENCE)
     }
 
     /// Takes back a task that was started but never released.

@@ -264,3 +264,28 @@ fn status_says_that_a_slot_waits_for_its_budget() {
         "accounts (bank/corporate): its access token has expired: the budget of access tokens is used up until ";
     assert_eq!(reasons(&mut keeper, at(3600)), [format!("{reason}{}", at(7200))]);
 }
+
+// ---- the end
+
+#[test]
+fn a_request_is_waited_for_at_the_end_and_a_sink_that_hangs_for_five_seconds() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    let asking = turn(&mut keeper, at(0));
+    keeper.stop();
+    let _ = turn(&mut keeper, at(1));
+    assert!(!keeper.is_finished(at(60)), "a request has its own time-out");
+    issue(&mut keeper, &asking, at(60));
+    assert_eq!(turn(&mut keeper, at(60)).len(), 0, "nothing is begun any more");
+    assert!(keeper.is_finished(at(60)));
+
+    let mut keeper = new(&config(&[slot]));
+    let asking = turn(&mut keeper, at(0));
+    issue(&mut keeper, &asking, at(0));
+    let [Task::Deliver(_)] = turn(&mut keeper, at(0)).as_slice() else { panic!("a delivery") };
+    keeper.stop();
+    let _ = turn(&mut keeper, at(10));
+    assert!(!keeper.is_finished(at(14)));
+    assert_eq!(keeper.wake(at(10)), at(15));
+    assert!(keeper.is_finished(at(15)));
+}

@@ -391,3 +391,10 @@ fn an_intention_found_at_start_counts_as_possibly_issued_and_is_repeated_only_wh
         assert_eq!(next_ask(&slot, &entry, at(repeated_at)).scopes, slot.scopes, "{what}");
     }
 }
+
+#[test]
+fn access_tokens_of_a_moment_are_not_asked_for_twice_in_a_second() {
+    let entry = granted(&own_slot("x"), at(0), Duration::from_millis(50));
+    assert_eq!(next_issue(&own_slot("x"), &entry, at(0)).0, at(1));
+    assert_eq!(next_issue(&own_slot("x"), &entry, at(2)).0, at(1), "then at once");
+}

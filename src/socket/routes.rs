@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -109,11 +110,11 @@ async fn list(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Res
 async fn read(
     State(desk): State<Desk>,
     Extension(peer): Extension<Peer>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     peer.admit()?;
-    let (name, item) = find(&desk.shelf, &name)?;
+    let (name, item) = find(&desk.shelf, name)?;
     let now = now();
     match item.access_token.as_ref().filter(|token| token.is_live(now)) {
         Some(token) => Ok(serve_token(&name, &item, token, &headers)),
@@ -121,17 +122,17 @@ async fn read(
     }
 }
 
-fn find(shelf: &Shelf, name: &str) -> Result<(Name, Item), Problem> {
+fn find(shelf: &Shelf, name: Result<Path<String>, PathRejection>) -> Result<(Name, Item), Problem> {
+    let Path(name) = name.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "that is no token's name"))?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"));
-    let name = Name::parse(name).map_err(|_| unknown())?;
+    let name = Name::parse(&name).map_err(|_| unknown())?;
     let item = shelf.find(&name).ok_or_else(unknown)?;
     Ok((name, item))
 }
 
 fn serve_token(name: &Name, item: &Item, token: &AccessToken, headers: &HeaderMap) -> Response {
     let etag = format!("\"{}\"", token.generation);
-    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    if known.flat_map(|value| value.split(',')).any(|value| value.trim() == etag) {
+    if is_known(&etag, headers) {
         return ([(ETAG, etag)], StatusCode::NOT_MODIFIED).into_response();
     }
     let mut document = Document::new(name, &item.slot.id, token);
@@ -141,6 +142,13 @@ fn serve_token(name: &Name, item: &Item, token: &AccessToken, headers: &HeaderMa
         return ([text, (ETAG, etag)], document.access_token).into_response();
     }
     ([(ETAG, etag)], Json(document)).into_response()
+}
+
+/// Whether `If-None-Match` names `etag`, weakly or not (RFC 9110 §13.1.2).
+fn is_known(etag: &str, headers: &HeaderMap) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Whether `Accept` names plain text and does not name JSON before it.
@@ -166,10 +174,10 @@ async fn no_valid_token(inbox: &Inbox, name: Name, now: Timestamp) -> Problem {
 async fn refresh(
     State(desk): State<Desk>,
     Extension(peer): Extension<Peer>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     peer.admit()?;
-    let (name, item) = find(&desk.shelf, &name)?;
+    let (name, item) = find(&desk.shelf, name)?;
     let answer = desk.inbox.refresh(name.clone()).await.map_err(stopping)?;
     let now = now();
     match answer {
@@ -205,10 +213,18 @@ fn nobody() -> Result<Name, Problem> {
 }
 
 async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+    if !peer.may_read_everything() {
+        // What everybody may ask costs the loop nothing.
+        let ready = desk.shelf.is_ready();
+        return Ok((readiness_code(ready), Json(json!({ "ready": ready }))).into_response());
+    }
     let status = desk.inbox.status().await.map_err(stopping)?;
-    let reasons = if peer.may_read_everything() { status.reasons } else { Vec::new() };
-    let code = if status.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((code, Json(json!({ "ready": status.ready, "reasons": reasons }))).into_response())
+    let body = json!({ "ready": status.ready, "state_writable": status.state_writable, "reasons": status.reasons });
+    Ok((readiness_code(status.ready), Json(body)).into_response())
+}
+
+fn readiness_code(ready: bool) -> StatusCode {
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 fn stopping(_: Gone) -> Problem {

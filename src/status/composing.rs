@@ -8,7 +8,7 @@ use crate::keeper::readiness::{sink_is_ready, token_is_ready};
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
 use crate::name::Name;
-use crate::plan::{next_issue, serves, waits_for_budget};
+use crate::plan::{next_issue, renewal_of, serves, waits_for_budget};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
@@ -65,7 +65,8 @@ impl Keeper {
             expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
             next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
             scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
-            last_error: last_error(entry, now),
+            due: held.is_none_or(|token| renewal_of(slot, token) <= now),
+            last_error: last_error(entry, next.max(now)),
             warning: entry.warning.clone(),
             budget: budget_status(slot, entry, now),
             tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
@@ -95,14 +96,14 @@ fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
     }
 }
 
-fn last_error(entry: &Entry, now: Timestamp) -> Option<LastError> {
+fn last_error(entry: &Entry, next: Timestamp) -> Option<LastError> {
     let Standing::Failing(retry) = &entry.standing else { return None };
     Some(LastError {
         class: retry.failure.class().to_string(),
         reason: retry.failure.to_string(),
         attempts: retry.attempts.unreachable + retry.attempts.refused,
         since: retry.since.to_string(),
-        next_attempt: retry.not_before.max(now).to_string(),
+        next_attempt: next.max(retry.not_before).to_string(),
     })
 }
 

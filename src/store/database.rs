@@ -126,6 +126,10 @@ impl Database {
     /// Makes `changes` in one transaction; they are durable when this returns.
     pub fn write<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), String> {
         let (path, key) = (&self.path, &self.key);
+        // SQLite would go on writing to a file that no name leads to.
+        if !path.exists() {
+            return Err(format!("{} was removed while tokend runs: start it again", path.display()));
+        }
         let wrong = |error| words(path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
         let mut put = transaction.prepare(PUT).map_err(wrong)?;

@@ -138,7 +138,8 @@ fn with_persist_off_the_access_token_is_not_on_disk_and_the_rest_is() {
     opened.store.close().unwrap();
     let entries = open(&place).entries;
     assert!(entries[0].access_token.is_none());
-    assert_eq!((entries[0].generation, entries[0].issues.len()), (Generation(8), 3));
+    assert_eq!((entries[0].generation, entries[0].issues.len()), (Generation(8), 2));
+    assert!(entries[0].intention.is_some());
 }
 
 #[test]
@@ -418,4 +419,13 @@ fn a_daemon_killed_at_any_moment_leaves_all_that_was_answered() {
         assert!(opened.entries.len() >= answered, "{} of {answered}", opened.entries.len());
         opened.store.close().unwrap();
     }
+}
+
+#[test]
+fn a_state_that_was_removed_is_not_written() {
+    let place = TempDir::new().unwrap();
+    let opened = open(&place);
+    fs::remove_file(place.path().join(DATABASE)).unwrap();
+    let said = save(&opened.store, vec![put(&full("a"))]).unwrap_err();
+    assert!(said.ends_with("state.db was removed while tokend runs: start it again"), "{said}");
 }

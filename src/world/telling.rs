@@ -138,9 +138,13 @@ fn tell(arrived: &Arrived, case: &Case, now: Timestamp) {
             }
         }
         Arrived::Delivery { line: Some((sink, Ok(generation))) } => info!(sink, generation, "delivered"),
-        Arrived::Delivery { line: Some((sink, Err(reason))) } => tell_sink_failure(case, sink, reason, now),
+        Arrived::Delivery { line: Some((sink, Err(reason))) } => {
+            tell_sink_failure(case, sink, reason, "not delivered", now);
+        }
         Arrived::Withdrawal { sink, result: Ok(()) } => info!(sink, "withdrawn"),
-        Arrived::Withdrawal { sink, result: Err(reason) } => warn!(sink, reason, "could not be withdrawn"),
+        Arrived::Withdrawal { sink, result: Err(reason) } => {
+            tell_sink_failure(case, sink, reason, "could not be withdrawn", now);
+        }
     }
 }
 
@@ -159,10 +163,10 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
             let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
             match retry.failure.class() {
                 Class::Unreachable => {
-                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
+                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
                 }
                 Class::Refused | Class::NotReady => {
-                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no access token");
+                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
                 }
             }
         }
@@ -186,11 +190,11 @@ fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
     }
 }
 
-fn tell_sink_failure(case: &Case, sink: &str, reason: &str, now: Timestamp) {
+fn tell_sink_failure(case: &Case, sink: &str, reason: &str, what: &str, now: Timestamp) {
     let retry = case.entry.receipts.iter().find(|(id, _)| id.as_str() == sink).and_then(|(_, r)| r.retry.as_ref());
     let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
     let next = pause_until(retry.not_before, now);
-    warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "not delivered");
+    warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "{what}");
 }
 
 /// How long until `moment`, in whole seconds: a pause of half a second is not none.

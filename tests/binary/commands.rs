@@ -1,6 +1,6 @@
 //! The commands beside the daemon: get, refresh, fetch, plan, presets, demo.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -107,14 +107,14 @@ fn the_demo_runs_without_a_terminal_and_leaves_nothing_behind() {
     let out = File::create(setup.path("out")).unwrap();
     let mut command = setup.command(&["demo"]);
     command.env("TMPDIR", &scratch).stdin(Stdio::null()).stdout(out);
-    let mut child = command.spawn().unwrap();
+    let mut child = Killed(command.spawn().unwrap());
     let shows = |words: &str| setup.read("out").unwrap().contains(words);
     wait_until("tokens are delivered", || {
-        ["payments-corporate", "accounts-private", "corebank", "vipps-report", "plainid"].iter().all(|name| shows(name))
+        ["payments-corporate", "accounts-private", "corebank", "report", "plainid"].iter().all(|name| shows(name))
     });
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 1);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let status = wait_for("the demo ends", || child.try_wait().unwrap());
+    kill_process(Pid::from_child(&child.0), Signal::INT).unwrap();
+    let status = wait_for("the demo ends", || child.0.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
     assert!(shows("What the stand-ins saw:") && shows("open-payments") && shows("Its files are removed."));
     assert!(!shows("\x1b["), "colours are for terminals");
@@ -126,7 +126,7 @@ fn a_demo_in_a_directory_is_looked_at_from_another_terminal_and_stays() {
     let setup = Setup::new();
     let dir = setup.path("demo");
     let mut command = setup.command(&["demo", "--dir", dir.to_str().unwrap()]);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = Killed(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
     let socket = dir.join("tokend.sock").display().to_string();
     let json = wait_for("all is well", || {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tokend"));
@@ -134,7 +134,26 @@ fn a_demo_in_a_directory_is_looked_at_from_another_terminal_and_stays() {
         output.status.success().then(|| serde_json::from_slice::<Value>(&output.stdout).unwrap())
     });
     assert_eq!(json["counts"]["valid"], json["counts"]["tokens"]);
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    assert_eq!(wait_for("the demo ends", || child.try_wait().unwrap()).code(), Some(0));
+    kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
+    assert_eq!(wait_for("the demo ends", || child.0.try_wait().unwrap()).code(), Some(0));
     assert!(dir.join("tokend.toml").exists());
+}
+
+#[test]
+fn a_demo_that_cannot_be_shown_ends() {
+    let setup = Setup::new();
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut demo = setup.command(&["demo"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    let ended = wait_for("the demo ends", || demo.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(70));
+}
+
+/// A program that does not outlive its test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

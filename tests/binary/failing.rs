@@ -120,6 +120,10 @@ fn a_failing_refresh_takes_no_live_token_from_anyone() {
         assert_eq!(daemon.slot(name).state, TokenState::Valid, "{name}");
     }
     assert_eq!(daemon.get("/readyz").status, 200);
+    let said = setup.tokend(&["status"]);
+    assert_eq!(said.code, 0, "nothing is due: {said:?}");
+    let slot = daemon.slot("refused");
+    assert_eq!(Some(slot.last_error.unwrap().next_attempt), slot.next_refresh, "not before it is due");
 }
 
 #[test]

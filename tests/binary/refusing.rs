@@ -81,10 +81,12 @@ fn a_configuration_that_is_not_there_is_named_with_the_remedy() {
 fn check_tells_notes_and_a_summary_and_ends_well() {
     let setup = Setup::with_tokens(&["a", "b"]);
     fs::remove_file(setup.path("secrets/a")).unwrap();
+    fs::set_permissions(setup.path("secrets/b"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::remove_dir(setup.path("tokens")).unwrap();
     let said = setup.tokend(&["check"]);
     let out = said.out();
     assert!(out.contains("note: provider a: client_secret: the file"), "{out}");
+    assert!(out.contains("note: provider b: client_secret: everyone on this host can read"), "{out}");
     assert!(out.contains("tokens does not exist: create it"), "{out}");
     assert!(out.ends_with("ok: 2 providers, 2 tokens in 2 slots (0 exclusive), 2 sinks\n"), "{out}");
     assert_eq!(setup.standin.journal().entries().len(), 0, "no network");

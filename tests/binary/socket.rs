@@ -26,7 +26,9 @@ fn a_token_is_served_as_json_or_text_under_its_generation() {
     assert_eq!((text.status, text.body.as_str()), (200, held.as_str()));
     assert!(text.header("content-type").unwrap().starts_with("text/plain"));
 
-    for (condition, status) in [("\"1\"", 304), ("\"7\"", 200), ("\"7\", \"1\"", 304), ("1", 200)] {
+    for (condition, status) in
+        [("\"1\"", 304), ("W/\"1\"", 304), ("*", 304), ("\"7\"", 200), ("\"7\", \"1\"", 304), ("1", 200)]
+    {
         let answer = daemon.ask("GET", "/v1/tokens/a", &format!("If-None-Match: {condition}\r\n"));
         assert_eq!(answer.status, status, "{condition}");
         assert_eq!(answer.header("etag"), Some("\"1\""));
@@ -77,6 +79,7 @@ fn ready_and_healthy_say_how_it_is() {
     daemon.wait_ready();
     let answer = daemon.get("/readyz");
     assert_eq!((answer.status, answer.json()["ready"].as_bool()), (200, Some(true)));
+    assert_eq!(answer.json()["state_writable"].as_bool(), Some(true));
 }
 
 #[test]
