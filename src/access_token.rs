@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// Counts the access tokens of a slot; it only grows, and 0 means "none yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +74,15 @@ impl AccessToken {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at
+    }
+
+    /// It again after the wall clock, which showed `before`, was set by `step`. One that was asked
+    /// for in the future of that clock is from before a reboot into a wrong time: it knows better.
+    #[must_use]
+    pub fn follow_clock(&self, step: Step, before: Timestamp) -> Self {
+        let step = if self.issued_at > before { Step::NONE } else { step };
+        let (issued_at, expires_at) = (self.issued_at.moved(step), self.expires_at.moved(step));
+        Self { issued_at, expires_at, ..self.clone() }
     }
 
     /// From the request to expiry.

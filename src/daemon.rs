@@ -9,11 +9,12 @@ use crate::keeper::Keeper;
 use crate::name::{Identity, Name};
 use crate::status::Status;
 use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// Everything outside: the one seam between the loop and reality.
 pub trait World {
-    /// The wall clock.
+    /// The present moment, as wall time: it runs on evenly, and when the wall clock is set it leaps
+    /// together with a `Happening::ClockSet`, never without.
     fn now(&self) -> Timestamp;
 
     /// Writes `rows` durably, in one transaction. Errors: what is wrong, in words.
@@ -45,6 +46,9 @@ pub enum Happening {
     Outcome(Outcome),
     /// Somebody wants something.
     Event(Event),
+    /// The wall clock was set by so much; `World::now` already follows it. First of what is handed
+    /// over together. Outcomes that come home later are moved by the World.
+    ClockSet(Step),
 }
 
 /// What somebody wants of the loop.
@@ -73,6 +77,8 @@ pub enum Seen<'a> {
     Recorded(&'a Identity),
     /// The rows of a turn could not be saved, and why.
     NotSaved(&'a str),
+    /// The wall clock was set.
+    ClockSet(Step),
     /// Another configuration was taken, also the first one.
     Reloaded,
     /// Somebody wants the status in the log.
@@ -143,6 +149,10 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             let identity = outcome.identity.clone();
             keeper.handle(outcome, now);
             world.observe(keeper, Seen::Recorded(&identity));
+        }
+        Happening::ClockSet(step) => {
+            keeper.clock_set(step, now);
+            world.observe(keeper, Seen::ClockSet(step));
         }
         Happening::Event(Event::Refresh(name, asker)) => keeper.ask_refresh(&name, asker, now),
         Happening::Event(Event::Status(asker)) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::access_token::{Generation, Issued};
 use crate::failure::Failure;
 use crate::name::{Identity, SinkId};
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// One effect to carry out. It only names things.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,23 @@ pub struct Outcome {
     pub identity: Identity,
     /// What came of it.
     pub result: JobResult,
+}
+
+impl Outcome {
+    /// Moves its moments: the wall clock was set by `step` while the job was under way.
+    pub fn follow_clock(&mut self, step: Step) {
+        match &mut self.result {
+            JobResult::Issued { asked_at, answer, .. } => {
+                *asked_at = asked_at.moved(step);
+                if let Ok(issued) = answer {
+                    issued.issued_at = issued.issued_at.moved(step);
+                    issued.expires_at = issued.expires_at.moved(step);
+                }
+            }
+            JobResult::Delivered { expires_at, .. } => *expires_at = expires_at.moved(step),
+            JobResult::Recalled(_) | JobResult::Withdrawn { .. } => {}
+        }
+    }
 }
 
 /// What came of a job.

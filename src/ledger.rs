@@ -8,7 +8,7 @@ use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
 use crate::job::{Ask, Fingerprint};
 use crate::name::{Identity, SinkId};
-use crate::time::Timestamp;
+use crate::time::{Anchor, Timestamp};
 
 /// What is known of one slot.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Entry {
     pub warning: Option<String>,
     /// What each sink holds.
     pub receipts: BTreeMap<SinkId, Receipt>,
+    /// What its moments are measured by; only while it is on its way to the disk or back.
+    pub anchor: Option<Anchor>,
 }
 
 impl Entry {
@@ -62,6 +64,7 @@ impl Entry {
             secret: SecretChoice::default(),
             warning: None,
             receipts: BTreeMap::new(),
+            anchor: None,
         }
     }
 
@@ -177,6 +180,8 @@ pub struct Receipt {
     pub held: Option<Held>,
     /// Whether that was seen to be so since the daemon started.
     pub verified: bool,
+    /// The clock was set since it was delivered: what it says of times is to be said anew.
+    pub restate: bool,
     /// Why the last delivery failed, and when it is tried again.
     pub retry: Option<SinkRetry>,
     /// Since when the configuration no longer names it.

@@ -39,7 +39,8 @@
 //!
 //! # Invariants, which are about what is absent
 //!
-//! - `now` is a parameter everywhere below floor 5: only [`clock`] reads the wall clock.
+//! - `now` is a parameter everywhere below floor 5: only [`clock`] reads clocks. It runs on when the
+//!   wall clock is set; the loop is told, and moves every deadline.
 //! - A request never leaves before the intention to send it is saved (where requests are counted),
 //!   and no sink sees an access token that is not.
 //! - A [`job::Job`] only names things; a [`failure::Failure`] can hold no body and no header; a

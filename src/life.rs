@@ -19,9 +19,11 @@ use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
 use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::keeper::Keeper;
+use crate::ledger::Entry;
 use crate::loading::load;
 use crate::places::Places;
 use crate::provider::Providers;
+use crate::record::clock::follow_clock;
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
@@ -141,13 +143,22 @@ pub async fn open_state(config: &Config, places: &Places) -> Result<Opened, Fata
         ),
         None => None,
     };
-    Store::open(&places.state_dir, key.as_ref(), clock::now()).map_err(|error| {
+    let mut opened = Store::open(&places.state_dir, key.as_ref(), clock::now()).map_err(|error| {
         let code = match error {
             OpenError::CannotCreate(_) | OpenError::HeldBy { .. } => CANNOT_CREATE,
             OpenError::NewerSchema { .. } | OpenError::BadKey(_) => CONFIG,
         };
         Fatal::new(code, error.to_string())
-    })
+    })?;
+    opened.entries.iter_mut().for_each(catch_up_with_the_clock);
+    Ok(opened)
+}
+
+/// Moves what was saved if the clock was set since, while nobody was there to notice (L9).
+fn catch_up_with_the_clock(entry: &mut Entry) {
+    if let Some(step) = entry.anchor.take().as_ref().and_then(clock::step_since) {
+        follow_clock(entry, step, clock::now().moved(-step));
+    }
 }
 
 async fn listen(path: &Path, config: &Config, places: &Places) -> Result<UnixListener, Fatal> {

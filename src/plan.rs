@@ -229,8 +229,8 @@ fn sink_job(
     let held = receipt.and_then(|receipt| receipt.held);
     match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
         (Some(live), held) => {
-            let verified = receipt.is_some_and(|receipt| receipt.verified);
-            let current = verified && held.is_some_and(|held| held.generation == live.generation);
+            let seen = receipt.is_some_and(|receipt| receipt.verified && !receipt.restate);
+            let current = seen && held.is_some_and(|held| held.generation == live.generation);
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
         (None, Some(held)) if token.on_expired == OnExpired::Remove => {

@@ -13,6 +13,7 @@ use crate::slot::Slot;
 use crate::spread::share;
 use crate::time::Timestamp;
 
+pub mod clock;
 pub mod receipt;
 
 const SECOND: Duration = Duration::from_secs(1);

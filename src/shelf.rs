@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::access_token::AccessToken;
 use crate::name::Name;
 use crate::slot::Slot;
+use crate::time::{Step, Timestamp};
 
 /// The tokens on offer, by name. Cheap to clone: all clones are one shelf.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,14 @@ impl Shelf {
     /// Offers only what `keep` says from now on.
     pub fn retain(&self, keep: impl Fn(&Name) -> bool) {
         self.0.items.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| keep(name));
+    }
+
+    /// The wall clock, which showed `before`, was set by `step`.
+    pub fn follow_clock(&self, step: Step, before: Timestamp) {
+        let mut items = self.0.items.write().unwrap_or_else(PoisonError::into_inner);
+        for token in items.values_mut().filter_map(|item| item.access_token.as_mut()) {
+            *token = Arc::new(token.follow_clock(step, before));
+        }
     }
 
     /// What is offered under `name`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// How far ahead the service manager is asked to wait while tokens are being fetched.
 const EXTENSION: Duration = Duration::from_secs(30);
@@ -36,6 +36,13 @@ impl Service {
             status: String::new(),
             shown: String::new(),
             shown_at: Timestamp::EPOCH,
+        }
+    }
+
+    /// The wall clock was set by `step`.
+    pub fn follow_clock(&mut self, step: Step) {
+        for at in [&mut self.give_up_at, &mut self.extend_at, &mut self.shown_at] {
+            *at = at.moved(step);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Moments and spans of time as data. Nothing here reads a clock: `now` is always a parameter.
 
 use std::fmt;
-use std::ops::{Add, Sub};
+use std::ops::{Add, Neg, Sub};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -56,6 +57,12 @@ impl Timestamp {
         later.since(self)
     }
 
+    /// The same moment after the wall clock was set by `step`. "Long ago" and "never" stay.
+    #[must_use]
+    pub fn moved(self, step: Step) -> Self {
+        if self == Self::EPOCH || self == Self::NEVER { self } else { Self(self.0.saturating_add(step.0)) }
+    }
+
     /// Reads RFC 3339, with or without a colon in the offset and with any fraction of a second.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
@@ -91,6 +98,58 @@ impl fmt::Display for Timestamp {
             None => f.write_str("never"),
         }
     }
+}
+
+/// By how much the wall clock was set: forward, or back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step(i64);
+
+impl Step {
+    /// It was not set.
+    pub const NONE: Self = Self(0);
+
+    /// The step from what a clock showed to what it shows at the same moment.
+    #[must_use]
+    pub const fn between(before: Timestamp, after: Timestamp) -> Self {
+        Self(after.0.saturating_sub(before.0))
+    }
+
+    /// This step, and then `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// How far it goes, whichever way.
+    #[must_use]
+    pub const fn size(self) -> Duration {
+        Duration::from_millis(self.0.unsigned_abs())
+    }
+}
+
+impl Neg for Step {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+}
+
+/// For people: `+1h`, `-1d 2h`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        write!(f, "{sign}{}", for_people(self.size()))
+    }
+}
+
+/// What saved moments are measured by: one boot of the machine, and what the wall clock showed then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Which boot.
+    pub boot: Arc<str>,
+    /// When it was, by the wall clock.
+    pub booted_at: Timestamp,
 }
 
 fn millis(span: Duration) -> i64 {
@@ -186,6 +245,16 @@ mod tests {
         let people = |secs| for_people(Duration::from_secs(secs));
         assert_eq!([people(0), people(59), people(3599)], ["0s", "59s", "59m 59s"]);
         assert_eq!([people(3600), people(90_061)], ["1h", "1d 1h"]);
+    }
+
+    #[test]
+    fn a_step_of_the_clock_moves_every_moment_but_long_ago_and_never() {
+        let (eight, nine) = (Timestamp::from_secs(8 * 3600), Timestamp::from_secs(9 * 3600));
+        let step = Step::between(eight, nine);
+        assert_eq!([eight.moved(step), nine.moved(-step)], [nine, eight]);
+        assert_eq!([Timestamp::EPOCH.moved(step), Timestamp::NEVER.moved(-step)], [Timestamp::EPOCH, Timestamp::NEVER]);
+        assert_eq!([step.to_string(), (-step).to_string()], ["+1h", "-1h"]);
+        assert_eq!(Timestamp::from_secs(1).moved(Step(i64::MAX)), Timestamp::NEVER);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::clock;
+use crate::clock::Timeline;
 use crate::credentials;
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
@@ -22,17 +23,19 @@ use crate::slot::Slot;
 use crate::status::Status;
 use crate::store::{Change, Store};
 use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 use crate::world::couriers::Couriers;
+use crate::world::home::{Home, Returned, Returns};
 use crate::world::telling::Telling;
 
 mod couriers;
+mod home;
 mod telling;
 
 /// The longest nap: a clock that jumped is noticed after it (L9).
 const LONGEST_NAP: Duration = Duration::from_secs(30);
-/// How many outcomes are recorded, and so saved, together at most.
-const BATCH: usize = 256;
+/// The shortest nap after one from which nothing came: whatever the clocks say, it never spins.
+const SHORTEST_NAP: Duration = Duration::from_secs(1);
 
 /// The real world.
 pub struct RealWorld {
@@ -42,9 +45,11 @@ pub struct RealWorld {
     shelf: Shelf,
     askers: Arc<Askers>,
     events: mpsc::Receiver<Event>,
-    outcomes: mpsc::UnboundedReceiver<Outcome>,
-    home: mpsc::UnboundedSender<Outcome>,
+    returns: Returns,
+    home: Home,
     telling: Telling,
+    /// Whether anything came of the last nap.
+    idle: bool,
 }
 
 /// What the real world is made of.
@@ -69,7 +74,7 @@ impl RealWorld {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (home, outcomes) = mpsc::unbounded_channel();
+        let (home, returns) = home::new();
         Self {
             store: parts.store,
             providers: Arc::new(parts.providers),
@@ -77,9 +82,10 @@ impl RealWorld {
             shelf: parts.shelf,
             askers: parts.askers,
             events: parts.events,
-            outcomes,
+            returns,
             home,
             telling: Telling::new(parts.service),
+            idle: false,
         }
     }
 
@@ -91,15 +97,38 @@ impl RealWorld {
 
     fn issue(&self, slot: Arc<Slot>, ask: Ask) {
         let (providers, home) = (Arc::clone(&self.providers), self.home.clone());
+        let timeline = Timeline::present();
         tokio::spawn(async move {
+            let now = || timeline.now();
             let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice).await {
-                Ok(secrets) => providers.ask(&slot, &ask, &secrets, &clock::now).await,
-                Err(reason) => (clock::now(), Err(Failure::NotReady(reason))),
+                Ok(secrets) => providers.ask(&slot, &ask, &secrets, &now).await,
+                Err(reason) => (now(), Err(Failure::NotReady(reason))),
             };
             let result = JobResult::Issued { ask, asked_at, answer };
-            let _ = home.send(Outcome { identity: slot.identity.clone(), result });
+            home.send(timeline, Outcome { identity: slot.identity.clone(), result });
         });
     }
+}
+
+impl RealWorld {
+    fn nap(&self, wake: Timestamp) -> Duration {
+        let nap = clock::now().until(wake.min(self.telling.deadline())).min(LONGEST_NAP);
+        if self.idle && nap.is_zero() { SHORTEST_NAP } else { nap }
+    }
+
+    /// What readers are served is moved before any of them can ask again.
+    fn notice_the_clock(&self) -> Option<Step> {
+        let before = clock::now();
+        let step = clock::notice()?;
+        self.shelf.follow_clock(step, before);
+        Some(step)
+    }
+}
+
+/// What `next` waited for.
+enum Arrival {
+    Returned(Returned),
+    Event(Event),
 }
 
 /// Reads the secrets of a request: of every list the one that `choice` names.
@@ -119,29 +148,26 @@ fn pick(sources: &[SecretSource], choice: usize) -> Option<&SecretSource> {
     sources.get(choice.min(sources.len().saturating_sub(1)))
 }
 
-/// Adds the outcomes that have arrived to `happenings`, as far as the batch holds them. What is not
-/// taken stays: an outcome that is dropped would leave its lane busy for ever.
-fn gather(happenings: &mut Vec<Happening>, outcomes: &mut mpsc::UnboundedReceiver<Outcome>) {
-    while happenings.len() < BATCH {
-        let Ok(outcome) = outcomes.try_recv() else { return };
-        happenings.push(Happening::Outcome(outcome));
-    }
-}
-
 impl World for RealWorld {
     fn now(&self) -> Timestamp {
         clock::now()
     }
 
     async fn save(&mut self, rows: Vec<Row>) -> Result<(), String> {
+        self.idle = false;
+        let anchor = clock::anchor();
         let change = |row| match row {
-            Row::Put(entry, persist) => Change::Put(entry, persist),
+            Row::Put(mut entry, persist) => {
+                entry.anchor.clone_from(&anchor);
+                Change::Put(entry, persist)
+            }
             Row::Remove(identity) => Change::Remove(identity),
         };
         self.store.save(rows.into_iter().map(change).collect()).await
     }
 
     fn carry_out(&mut self, task: Task) {
+        self.idle = false;
         self.telling.starting(&task);
         match task {
             Task::Issue(slot, ask) => self.issue(slot, ask),
@@ -176,42 +202,23 @@ impl World for RealWorld {
 
     async fn next(&mut self, wake: Timestamp) -> Vec<Happening> {
         self.couriers.set_off();
-        let wake = wake.min(self.telling.deadline());
-        let nap = clock::now().until(wake).min(LONGEST_NAP);
-        let first = timeout(nap, async {
+        let arrived = timeout(self.nap(wake), async {
             tokio::select! {
-                Some(outcome) = self.outcomes.recv() => Happening::Outcome(outcome),
-                event = self.events.recv() => Happening::Event(event.unwrap_or(Event::Stop)),
+                returned = self.returns.next() => returned.map(Arrival::Returned),
+                event = self.events.recv() => Some(Arrival::Event(event.unwrap_or(Event::Stop))),
             }
-        });
-        let Ok(first) = first.await else { return Vec::new() };
-        let mut happenings = vec![first];
-        gather(&mut happenings, &mut self.outcomes);
+        })
+        .await;
+        // Before anything is told: what comes home is moved to the timeline that holds then.
+        let step = self.notice_the_clock();
+        let mut happenings: Vec<Happening> = step.map(Happening::ClockSet).into_iter().collect();
+        match arrived {
+            Ok(Some(Arrival::Returned(returned))) => happenings.push(returned.happening()),
+            Ok(Some(Arrival::Event(event))) => happenings.push(Happening::Event(event)),
+            Ok(None) | Err(_) => {}
+        }
+        self.returns.gather(&mut happenings);
+        self.idle = happenings.is_empty();
         happenings
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::access_token::Generation;
-    use crate::name::Identity;
-
-    #[test]
-    fn no_outcome_is_lost_when_more_arrive_than_a_batch_holds() {
-        let (home, mut outcomes) = mpsc::unbounded_channel();
-        for number in 0..=2 * BATCH {
-            let result = JobResult::Recalled(Generation::NONE);
-            home.send(Outcome { identity: Identity::new(&[&number.to_string()]), result }).unwrap();
-        }
-        let mut taken = Vec::new();
-        for expected in [BATCH, BATCH, 1, 0] {
-            let mut happenings = Vec::new();
-            gather(&mut happenings, &mut outcomes);
-            assert_eq!(happenings.len(), expected);
-            taken.extend(happenings);
-        }
-        assert_eq!(taken.len(), 2 * BATCH + 1);
     }
 }

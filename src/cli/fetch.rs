@@ -105,7 +105,8 @@ async fn ask_provider(
 
 async fn save(slot: &Slot, entry: &Entry, store: Option<&Store>) -> Result<(), Fatal> {
     let Some(store) = store else { return Ok(()) };
-    let change = Change::Put(Box::new(entry.clone()), slot.policy.persist);
+    let entry = Entry { anchor: clock::anchor(), ..entry.clone() };
+    let change = Change::Put(Box::new(entry), slot.policy.persist);
     store.save(vec![change]).await.map_err(|why| Fatal::new(TRY_AGAIN, why))
 }
 

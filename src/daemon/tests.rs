@@ -11,7 +11,7 @@ use crate::fixtures::*;
 use crate::name::Name;
 use crate::settings::{OnExpired, Rate};
 use crate::slot::Slot;
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 mod world;
 
@@ -39,6 +39,34 @@ fn ten_hours_bring_one_access_token_every_fifty_nine_minutes_and_nothing_else() 
     assert_eq!(world.gap(), secs(0));
     assert_eq!(world.files[&sink_of("accounts")].generation, Generation(11));
     assert_eq!(world.published["accounts"], Some(Generation(11)));
+}
+
+#[test]
+fn a_wall_clock_that_is_set_again_and_again_asks_for_nothing_more() {
+    let mut world = Virtual::new(10 * HOURS, hourly(&[]));
+    for (moment, seconds) in [(100, 3600), (3540, -3600), (3541, -86_400), (7000, 86_400), (20_000, 200_000_000)] {
+        world.clock_steps.insert(at(moment), Step::between(at(0), at(seconds)));
+    }
+    // In the middle of a request.
+    world.clock_steps.insert(at(7080) + std::time::Duration::from_millis(100), Step::between(at(0), at(-7200)));
+    world.run(&config(&[strict_slot()]));
+    let expected: Vec<f64> = (0..11).map(|n| f64::from(n * 3540)).collect();
+    assert_eq!(world.moments(), expected);
+    assert_eq!(world.gap(), secs(0));
+    let told = world.files[&sink_of("accounts")].expires_at.moved(-world.offset);
+    assert_eq!(told, at(35_400 + 3600), "the file says the present clock's time");
+}
+
+#[test]
+fn a_restart_after_the_clock_was_set_asks_for_nothing() {
+    for seconds in [3600, -3600, 86_400, -86_400] {
+        let mut world = Virtual::new(1000, hourly(&[]));
+        world.run(&config(&[strict_slot()]));
+        world.offset = Step::between(at(0), at(seconds));
+        world.end = at(3000);
+        world.run(&config(&[strict_slot()]));
+        assert_eq!((world.issued(), world.failed()), (1, 0));
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //! first, and none to whom asked for patience (L12).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::mem::take;
 use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::name::Identity;
 use crate::settings::{Endpoint, Provider, Rate};
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// How many requests may be under way at one endpoint.
 const REQUESTS_AT_A_TIME: usize = 8;
@@ -66,6 +67,16 @@ impl Default for Queue {
 impl Queue {
     fn held_until(&self, account: &str) -> Timestamp {
         self.accounts.get(account).map_or(self.held_until, |patience| patience.until.max(self.held_until))
+    }
+
+    fn follow_clock(&mut self, step: Step) {
+        self.held_until = self.held_until.moved(step);
+        self.left.iter_mut().for_each(|at| *at = at.moved(step));
+        for patience in self.accounts.values_mut() {
+            *patience = Patience { since: patience.since.moved(step), until: patience.until.moved(step) };
+        }
+        let moved = |waiting: Waiting| Waiting { expiry: waiting.expiry.moved(step), ..waiting };
+        self.waiting = take(&mut self.waiting).into_iter().map(moved).collect();
     }
 
     fn admit(&mut self, now: Timestamp) -> Vec<Identity> {
@@ -133,6 +144,11 @@ impl Queues {
         queue.waiting.insert(Waiting { expiry, identity: identity.clone(), account });
         self.crowded.insert(provider.endpoint.clone());
         false
+    }
+
+    /// The wall clock was set by `step`.
+    pub(crate) fn follow_clock(&mut self, step: Step) {
+        self.queues.values_mut().for_each(|queue| queue.follow_clock(step));
     }
 
     /// How many requests are under way.

@@ -8,7 +8,7 @@ use crate::name::Identity;
 use crate::record::Durability;
 use crate::settings::Persist;
 use crate::task::Row;
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// How long saving is tried before access tokens are published unsaved.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,6 +68,13 @@ impl Savings {
         };
         let puts = self.urgent.union(&self.lazy).filter_map(row);
         puts.chain(self.removed.iter().cloned().map(Row::Remove)).collect()
+    }
+
+    pub(crate) fn follow_clock(&mut self, step: Step) {
+        self.lazy_until = self.lazy_until.map(|until| until.moved(step));
+        if let Some(Failing { since, again_at }) = self.failing {
+            self.failing = Some(Failing { since: since.moved(step), again_at: again_at.moved(step) });
+        }
     }
 
     pub(crate) fn saved(&mut self) {

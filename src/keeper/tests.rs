@@ -7,6 +7,8 @@ use crate::keeper::*;
 use crate::ledger::Receipt;
 use crate::task::{Publication, Release};
 
+mod clock;
+
 impl Keeper {
     /// The agenda names no slot later than planning everything anew would.
     ///

@@ -23,6 +23,7 @@ pub(crate) fn record_delivery(
             *receipt = Receipt {
                 held: Some(Held { generation, expires_at, fingerprint: delivered.fingerprint }),
                 verified: true,
+                restate: false,
                 retry: None,
                 gone_since: receipt.gone_since,
             };

@@ -16,7 +16,7 @@ use crate::ledger::{Denied, Entry, Held, Intention, Issue, IssueKind, Receipt, S
 use crate::name::{Identity, SinkId};
 use crate::secret::Secret;
 use crate::settings::Persist;
-use crate::time::Timestamp;
+use crate::time::{Anchor, Timestamp};
 
 /// Before the access token: its length, little-endian; zero where there is none.
 const LENGTH: usize = size_of::<u32>();
@@ -40,6 +40,8 @@ struct Facts {
     secret_worked: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     held: Vec<HeldFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<Anchor>,
 }
 
 /// All of an access token but itself.
@@ -119,6 +121,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
         held: entry.receipts.iter().filter_map(held).collect(),
+        anchor: entry.anchor.clone(),
     }
 }
 
@@ -180,6 +183,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
         receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
+        anchor: facts.anchor,
         ..Entry::new(identity)
     })
 }
@@ -215,6 +219,14 @@ mod tests {
         let entry = decode(Identity::stored("a"), ROW).unwrap();
         assert_eq!(entry.access_token.as_ref().unwrap().secret.expose(), "tok");
         assert_eq!(encode(&entry, Persist::Encrypted).unwrap().as_slice(), ROW);
+    }
+
+    #[test]
+    fn a_row_says_what_its_moments_are_measured_by() {
+        let anchor = Some(Anchor { boot: "this one".into(), booted_at: Timestamp::from_secs(7) });
+        let entry = Entry { anchor: anchor.clone(), ..Entry::new(Identity::stored("a")) };
+        let row = encode(&entry, Persist::Encrypted).unwrap();
+        assert_eq!(decode(Identity::stored("a"), &row).unwrap().anchor, anchor);
     }
 
     #[test]

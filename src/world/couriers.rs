@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use crate::access_token::Generation;
+use crate::clock::Timeline;
 use crate::document::Document;
 use crate::job::{Delivered, Fingerprint, JobResult, Outcome};
 use crate::name::{Identity, SinkId};
@@ -17,14 +17,12 @@ use crate::settings::SinkSettings;
 use crate::sink::file::{FilePut, directory_of, generation, put_all, remove};
 use crate::slot::Slot;
 use crate::task::Delivery;
+use crate::world::home::Home;
 
 /// How many files are brought together at most.
 const LOAD: usize = 64;
 /// How many couriers share the loads of one directory at most: disks sync several files in the time of one.
 const COURIERS: usize = 4;
-
-/// Where outcomes go.
-type Home = mpsc::UnboundedSender<Outcome>;
 
 /// The couriers, as many under way for each directory as it has loads.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ pub(crate) struct Couriers {
 /// What waits to be brought to one directory.
 #[derive(Debug, Default)]
 struct Round {
-    waiting: Vec<Delivery>,
+    waiting: Vec<(Timeline, Delivery)>,
     under_way: usize,
 }
 
@@ -50,7 +48,7 @@ impl Couriers {
     pub(crate) fn deliver(&self, delivery: Delivery) {
         let directory = directory_of(&delivery.sink().file.path).to_path_buf();
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        rounds.entry(directory).or_default().waiting.push(delivery);
+        rounds.entry(directory).or_default().waiting.push((Timeline::present(), delivery));
     }
 
     /// Sends couriers wherever more loads wait than couriers are under way.
@@ -81,7 +79,7 @@ impl Couriers {
         spawn_blocking(move || {
             let held = slot.sinks().filter_map(|(_, sink)| generation(&sink.file)).max();
             let result = JobResult::Recalled(held.unwrap_or(Generation::NONE));
-            let _ = home.send(Outcome { identity: slot.identity.clone(), result });
+            home.send(Timeline::present(), Outcome { identity: slot.identity.clone(), result });
         });
     }
 
@@ -90,13 +88,13 @@ impl Couriers {
         let home = self.home.clone();
         spawn_blocking(move || {
             let result = remove(Path::new(sink.as_str()), fingerprint);
-            let _ = home.send(Outcome { identity, result: JobResult::Withdrawn { sink, result } });
+            home.send(Timeline::present(), Outcome { identity, result: JobResult::Withdrawn { sink, result } });
         });
     }
 }
 
 /// The next load for `directory`; the courier goes home when there is none.
-fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Option<Vec<Delivery>> {
+fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Option<Vec<(Timeline, Delivery)>> {
     let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
     let round = rounds.get_mut(directory)?;
     if round.waiting.is_empty() {
@@ -110,11 +108,11 @@ fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Optio
     Some(round.waiting.drain(..count).collect())
 }
 
-fn bring(load: &[Delivery], own_roots: &[PathBuf], home: &Home) {
-    let puts: Vec<FilePut<'_>> = load.iter().map(put_of).collect();
+fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
+    let puts: Vec<FilePut<'_>> = load.iter().map(|(_, delivery)| put_of(delivery)).collect();
     let results = put_all(&puts, own_roots);
-    for (delivery, result) in load.iter().zip(results) {
-        let _ = home.send(outcome_of(delivery, result));
+    for ((timeline, delivery), result) in load.iter().zip(results) {
+        home.send(*timeline, outcome_of(delivery, result));
     }
 }
 

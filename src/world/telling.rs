@@ -65,6 +65,10 @@ impl Telling {
                 }
             }
             Seen::NotSaved(reason) => self.not_saved(reason),
+            Seen::ClockSet(step) => {
+                self.service.follow_clock(*step);
+                info!(by = %step, "the wall clock was set; every deadline moves with it");
+            }
             Seen::Reloaded => info!(tokens = keeper.config().tokens.len(), "configuration taken"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),

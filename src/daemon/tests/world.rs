@@ -17,10 +17,11 @@ use crate::keeper::Keeper;
 use crate::ledger::{Entry, IssueKind};
 use crate::name::{Identity, SinkId};
 use crate::plan::renewal_of;
+use crate::record::clock::follow_clock;
 use crate::slot::Slot;
 use crate::status::Status;
 use crate::task::{AskerId, Delivery, Publication, RefreshAnswer, Row, Task};
-use crate::time::Timestamp;
+use crate::time::{Step, Timestamp};
 
 /// What the provider answers to whom, when it is asked at which moment; and after how long.
 pub type Provider = Box<dyn FnMut(&Slot, &Ask, Timestamp) -> (Duration, Reply)>;
@@ -56,8 +57,13 @@ pub struct Content {
     pub expires_at: Timestamp,
 }
 
+/// `now` and all that stands here is true time, which nobody can set; the daemon is shown wall time.
 pub struct Virtual {
     pub now: Timestamp,
+    /// By how much the wall clock is set when.
+    pub clock_steps: BTreeMap<Timestamp, Step>,
+    /// How far the wall clock is from true time.
+    pub offset: Step,
     pub end: Timestamp,
     pub provider: Provider,
     pub sink_works: Disk,
@@ -83,7 +89,7 @@ pub struct Virtual {
     pub newest: BTreeMap<Identity, Issued>,
     // inside
     dead: bool,
-    coming: BTreeMap<(Timestamp, usize), Happening>,
+    coming: BTreeMap<(Timestamp, usize), Outcome>,
     asking: BTreeSet<Identity>,
     told_to_stop: bool,
     failing_since: Option<Timestamp>,
@@ -105,6 +111,8 @@ impl Virtual {
     pub fn new(end: i64, provider: Provider) -> Self {
         Self {
             now: START,
+            clock_steps: BTreeMap::new(),
+            offset: Step::NONE,
             end: at(end),
             provider,
             sink_works: Box::new(|_, _| true),
@@ -143,8 +151,11 @@ impl Virtual {
         self.told_to_stop = false;
         self.coming.clear();
         self.asking.clear();
-        let stored = self.disk.values().cloned().collect();
-        let mut keeper = Keeper::new(Arc::clone(config), stored, self.now);
+        let mut stored: Vec<Entry> = self.disk.values().cloned().collect();
+        for entry in &mut stored {
+            follow_clock(entry, self.offset, self.now);
+        }
+        let mut keeper = Keeper::new(Arc::clone(config), stored, self.wall());
         let ended = pin!(run(&mut keeper, self, until)).poll(&mut Context::from_waker(Waker::noop())).is_ready();
         assert!(ended || self.dead, "every wait of this World ends");
         keeper
@@ -183,6 +194,10 @@ impl Virtual {
         self.newest.iter().filter(is_lost).count()
     }
 
+    fn wall(&self) -> Timestamp {
+        self.now.moved(self.offset)
+    }
+
     fn step(&mut self) {
         self.dead |= self.kill_at == Some(self.steps);
         self.steps += 1;
@@ -190,7 +205,7 @@ impl Virtual {
 
     fn later(&mut self, after: Duration, identity: Identity, result: JobResult) {
         self.sent += 1;
-        self.coming.insert((self.now + after, self.sent), Happening::Outcome(Outcome { identity, result }));
+        self.coming.insert((self.now + after, self.sent), Outcome { identity, result });
     }
 
     fn memory_comes_first(&self) -> bool {
@@ -240,13 +255,14 @@ impl Virtual {
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
-        let (sink, token) = (delivery.sink().id.clone(), &delivery.access_token);
+        let told = &delivery.access_token;
+        let (sink, token) = (delivery.sink().id.clone(), &told.follow_clock(-self.offset, self.wall()));
         let saved = self.disk.get(&delivery.slot.identity).and_then(|entry| entry.access_token.as_ref());
         let is_saved = saved.is_some_and(|saved| saved.generation >= token.generation);
         assert!(is_saved || self.memory_comes_first(), "persist, then publish");
         assert!(self.now < token.expires_at, "an expired access token is delivered");
         let works = (self.sink_works)(&sink, self.now);
-        let content = Content { generation: token.generation, expires_at: token.expires_at };
+        let content = Content { generation: token.generation, expires_at: told.expires_at };
         let mut written = false;
         if works {
             let before = self.files.insert(sink.clone(), content);
@@ -267,7 +283,7 @@ impl Virtual {
 
 impl World for Virtual {
     fn now(&self) -> Timestamp {
-        self.now
+        self.wall()
     }
 
     async fn save(&mut self, rows: Vec<Row>) -> Result<(), String> {
@@ -283,7 +299,10 @@ impl World for Virtual {
         self.saves += 1;
         for row in rows {
             match row {
-                Row::Put(entry, _) => drop(self.disk.insert(entry.identity.clone(), *entry)),
+                Row::Put(mut entry, _) => {
+                    follow_clock(&mut entry, -self.offset, self.wall());
+                    self.disk.insert(entry.identity.clone(), *entry);
+                }
                 Row::Remove(identity) => drop(self.disk.remove(&identity)),
             }
         }
@@ -334,7 +353,7 @@ impl World for Virtual {
 
     fn observe(&mut self, keeper: &Keeper, seen: Seen<'_>) {
         if matches!(seen, Seen::Turned) {
-            keeper.assert_nothing_is_overlooked(self.now);
+            keeper.assert_nothing_is_overlooked(self.wall());
         }
     }
 
@@ -343,28 +362,35 @@ impl World for Virtual {
         if self.dead {
             std::future::pending::<()>().await;
         }
+        let wake = wake.moved(-self.offset);
+        let step = self.clock_steps.first_key_value().map_or(Timestamp::NEVER, |(at, _)| *at);
         let coming = self.coming.first_key_value().map_or(Timestamp::NEVER, |((at, _), _)| *at);
         let event = self.events.first_key_value().map_or(Timestamp::NEVER, |(at, _)| *at);
         // After the end only what is under way comes home.
         let end = if self.now < self.end { self.end } else { Timestamp::NEVER };
         let stops = end == Timestamp::NEVER && !std::mem::replace(&mut self.told_to_stop, end == Timestamp::NEVER);
-        let then = if stops { self.now } else { wake.min(coming).min(event).min(end).max(self.now) };
+        let then = if stops { self.now } else { wake.min(coming).min(event).min(step).min(end).max(self.now) };
         self.idle = if then > self.now || stops || coming <= then || event <= then { 0 } else { self.idle + 1 };
         assert!(self.idle < 3, "it spins at {}", self.now);
         self.now = then;
         if stops {
             return vec![Happening::Event(Event::Stop)];
         }
+        if let Some(step) = self.clock_steps.remove(&then) {
+            self.offset = self.offset.and(step);
+            return vec![Happening::ClockSet(step)];
+        }
         if let Some(events) = self.events.remove(&then) {
             return events.into_iter().map(Happening::Event).collect();
         }
         if coming <= then {
-            let Some((_, happening)) = self.coming.pop_first() else { return vec![] };
-            if let Happening::Outcome(Outcome { identity, result: JobResult::Issued { answer, .. } }) = &happening {
+            let Some((_, mut outcome)) = self.coming.pop_first() else { return vec![] };
+            if let Outcome { identity, result: JobResult::Issued { answer, .. } } = &outcome {
                 self.asking.remove(identity);
                 self.arrived.extend(answer.as_ref().ok().map(|issued| (then, issued.expires_at)));
             }
-            return vec![happening];
+            outcome.follow_clock(self.offset);
+            return vec![Happening::Outcome(outcome)];
         }
         vec![]
     }

@@ -1,0 +1,39 @@
+//! Moves what is known with the wall clock when that is set: every deadline stays as far away as it
+//! was, and every time that is told is a time of the present clock (L9).
+
+use std::sync::Arc;
+
+use crate::ledger::{Entry, Receipt, Standing};
+use crate::time::{Step, Timestamp};
+
+/// The wall clock, which showed `before`, was set by `step`. What lies in the future of that clock
+/// although it has happened is from before a reboot into a wrong time, and is right as it is.
+pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
+    let past = |at: &mut Timestamp| *at = if *at > before { *at } else { at.moved(step) };
+    let from_elsewhere = entry.access_token.as_ref().is_some_and(|token| token.issued_at > before);
+    let of_token = if from_elsewhere { Step::NONE } else { step };
+    if let Some(token) = &mut entry.access_token {
+        *token = Arc::new(token.follow_clock(step, before));
+    }
+    entry.issues.iter_mut().map(|issue| &mut issue.at).for_each(past);
+    entry.intention.iter_mut().map(|intention| &mut intention.at).for_each(past);
+    entry.denied.iter_mut().map(|denied| &mut denied.at).for_each(past);
+    entry.same_again = entry.same_again.map(|at| at.moved(of_token));
+    if let Standing::Failing(retry) = &mut entry.standing {
+        retry.since = retry.since.moved(step);
+        retry.not_before = retry.not_before.moved(step);
+        retry.asked_until = retry.asked_until.map(|until| until.moved(step));
+    }
+    entry.receipts.values_mut().for_each(|receipt| follow(receipt, of_token, step));
+}
+
+fn follow(receipt: &mut Receipt, of_token: Step, step: Step) {
+    if let Some(held) = &mut receipt.held {
+        held.expires_at = held.expires_at.moved(of_token);
+        receipt.restate = true;
+    }
+    if let Some(retry) = &mut receipt.retry {
+        retry.not_before = retry.not_before.moved(step);
+    }
+    receipt.gone_since = receipt.gone_since.map(|since| since.moved(step));
+}
