@@ -8,6 +8,7 @@
 )]
 
 mod canary;
+mod clocks;
 mod commands;
 mod delivery;
 mod failing;
