@@ -14,6 +14,7 @@ mod asking;
 mod check;
 mod fetch;
 mod get;
+mod pause;
 mod plan;
 mod presets;
 mod refresh;
@@ -74,6 +75,20 @@ enum Command {
     },
     /// Ask for a fresh access token before it is due
     Refresh {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// The token's name in the configuration
+        name: String,
+    },
+    /// Make no requests for the slot of a token until it is resumed, also over restarts
+    Pause {
+        #[command(flatten)]
+        socket: SocketArgs,
+        /// The token's name in the configuration
+        name: String,
+    },
+    /// Make requests for the slot of a token again
+    Resume {
         #[command(flatten)]
         socket: SocketArgs,
         /// The token's name in the configuration
@@ -153,6 +168,8 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Status { socket, json } => status::status(&socket.path(), json),
         Command::Get { socket, name, format } => get::get(&socket.path(), &name, format),
         Command::Refresh { socket, name } => refresh::refresh(&socket.path(), &name),
+        Command::Pause { socket, name } => pause::pause(&socket.path(), &name),
+        Command::Resume { socket, name } => pause::resume(&socket.path(), &name),
         Command::Fetch { config, name, show_token } => fetch::fetch(&config.config, &name, show_token),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Demo { dir } => crate::demo::demo(dir),

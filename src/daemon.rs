@@ -56,6 +56,10 @@ pub enum Happening {
 pub enum Event {
     /// A fresh access token, before it is due.
     Refresh(Name, AskerId),
+    /// No requests for the slot of a token, until they are wanted again.
+    Pause(Name, AskerId),
+    /// Requests for the slot of a token again.
+    Resume(Name, AskerId),
     /// How things stand.
     Status(AskerId),
     /// How things stand with the slot of one token.
@@ -79,6 +83,10 @@ pub enum Seen<'a> {
     NotSaved(&'a str),
     /// The wall clock was set.
     ClockSet(Step),
+    /// An admin wants no requests for the slot of this token.
+    Paused(&'a Name),
+    /// An admin wants requests for it again.
+    Resumed(&'a Name),
     /// Another configuration was taken, also the first one.
     Reloaded,
     /// Somebody wants the status in the log.
@@ -155,6 +163,14 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             world.observe(keeper, Seen::ClockSet(step));
         }
         Happening::Event(Event::Refresh(name, asker)) => keeper.ask_refresh(&name, asker, now),
+        Happening::Event(Event::Pause(name, asker)) => {
+            keeper.pause(&name, asker, now);
+            world.observe(keeper, Seen::Paused(&name));
+        }
+        Happening::Event(Event::Resume(name, asker)) => {
+            keeper.resume(&name, asker, now);
+            world.observe(keeper, Seen::Resumed(&name));
+        }
         Happening::Event(Event::Status(asker)) => {
             let status = keeper.status(now);
             world.answer_status(asker, status);

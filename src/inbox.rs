@@ -34,7 +34,7 @@ pub struct Askers {
 /// An answer of the loop.
 #[derive(Debug)]
 pub enum Answer {
-    /// To `refresh`.
+    /// To `refresh`, `pause` or `resume`.
     Refresh(RefreshAnswer),
     /// To `status`.
     Status(Box<Status>),
@@ -61,10 +61,17 @@ impl Inbox {
 
     /// Asks for a fresh access token for the token called `name`.
     pub async fn refresh(&self, name: Name) -> Result<RefreshAnswer, Gone> {
-        match self.ask(|asker| Event::Refresh(name, asker)).await? {
-            Answer::Refresh(answer) => Ok(answer),
-            Answer::Status(_) => Err(Gone),
-        }
+        self.order(|asker| Event::Refresh(name, asker)).await
+    }
+
+    /// Asks for no requests for the slot of the token called `name`.
+    pub async fn pause(&self, name: Name) -> Result<RefreshAnswer, Gone> {
+        self.order(|asker| Event::Pause(name, asker)).await
+    }
+
+    /// Asks for requests for the slot of the token called `name` again.
+    pub async fn resume(&self, name: Name) -> Result<RefreshAnswer, Gone> {
+        self.order(|asker| Event::Resume(name, asker)).await
     }
 
     /// Hands over another configuration.
@@ -80,6 +87,13 @@ impl Inbox {
     /// Asks the loop to end.
     pub async fn stop(&self) {
         let _ = self.events.send(Event::Stop).await;
+    }
+
+    async fn order(&self, event: impl FnOnce(AskerId) -> Event) -> Result<RefreshAnswer, Gone> {
+        match self.ask(event).await? {
+            Answer::Refresh(answer) => Ok(answer),
+            Answer::Status(_) => Err(Gone),
+        }
     }
 
     async fn ask_status(&self, event: impl FnOnce(AskerId) -> Event) -> Result<Status, Gone> {

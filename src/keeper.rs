@@ -22,6 +22,7 @@ use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
 mod clock;
+mod pause;
 mod queues;
 pub mod readiness;
 mod refresh;

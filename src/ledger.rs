@@ -33,6 +33,8 @@ pub struct Entry {
     pub granted: Option<Vec<String>>,
     /// An admin asked for a refresh that has not been made yet.
     pub forced: bool,
+    /// Since when an admin wants no requests made.
+    pub paused: Option<Timestamp>,
     /// When to ask next because the provider answered with the same token again (L8).
     pub same_again: Option<Timestamp>,
     /// Which client secret worked last, and how many others were refused since.
@@ -60,6 +62,7 @@ impl Entry {
             denied: None,
             granted: None,
             forced: false,
+            paused: None,
             same_again: None,
             secret: SecretChoice::default(),
             warning: None,

@@ -111,7 +111,7 @@ fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
     !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
 }
 
-/// When the next request leaves, and what it asks.
+/// When the next request leaves, and what it asks; never while an admin wants none.
 #[must_use]
 pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
     let hold = retry_hold(entry);
@@ -122,12 +122,18 @@ pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask
         secret_choice: entry.secret.index(slot.provider.secret_choices()),
         forced,
     };
+    if entry.paused.is_some() {
+        return (Timestamp::NEVER, ask(false));
+    }
     if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
 }
 
 /// Until when the budget holds back a request that is due; `None` when it holds none back.
 #[must_use]
 pub fn waits_for_budget(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    if entry.paused.is_some() {
+        return None;
+    }
     let hold = |due: Timestamp, reason| {
         (due <= now).then(|| budget_hold(slot, entry, reason, now)).filter(|until| *until > now)
     };

@@ -23,6 +23,7 @@ use crate::inbox::Inbox;
 use crate::shelf::Shelf;
 use crate::socket::routes::{Desk, Peer, router};
 
+mod pausing;
 mod problem;
 mod routes;
 

@@ -58,7 +58,7 @@ pub struct SlotStatus {
     pub exclusive: bool,
     /// `valid`, `expired` or `missing`.
     pub state: TokenState,
-    /// `good`, `asking`, `retrying`, `refused` or `waiting-for-budget`.
+    /// `good`, `asking`, `retrying`, `refused`, `waiting-for-budget` or `paused`.
     pub standing: StandingState,
     /// The generation of the access token held; 0 when there was none yet.
     pub generation: Generation,
@@ -68,6 +68,8 @@ pub struct SlotStatus {
     pub expires_at: Option<String>,
     /// Seconds until then; 0 when it has expired.
     pub expires_in: Option<u64>,
+    /// Since when an admin wants no requests made.
+    pub paused_since: Option<String>,
     /// When the provider is asked next.
     pub next_refresh: Option<String>,
     /// The scopes that the access token held has.
@@ -112,6 +114,8 @@ pub enum StandingState {
     Refused,
     /// A request is due and the budget holds it back.
     WaitingForBudget,
+    /// An admin wants no requests made.
+    Paused,
 }
 
 /// Why the last request failed.
@@ -125,8 +129,8 @@ pub struct LastError {
     pub attempts: u32,
     /// Since when.
     pub since: String,
-    /// When it is tried again.
-    pub next_attempt: String,
+    /// When it is tried again; not while it is paused.
+    pub next_attempt: Option<String>,
 }
 
 /// How a budget stands.

@@ -145,7 +145,7 @@ pub struct Release {
 /// Who asked for a refresh; the daemon knows how to reach them.
 pub type AskerId = u64;
 
-/// The answer to somebody who asked for a refresh.
+/// The answer to somebody who asked for a refresh, for a pause, or for its end.
 #[derive(Clone, Debug)]
 pub enum RefreshAnswer {
     /// This access token is held and saved; it may be the one held before (L8).
@@ -154,6 +154,10 @@ pub enum RefreshAnswer {
     NotBefore(Timestamp, String),
     /// The provider was asked, in vain.
     Failed(Failure),
+    /// No requests are made since this moment: an admin wants none.
+    Paused(Timestamp),
+    /// Requests are made again.
+    Resumed,
     /// The daemon is stopping, or the slot left the configuration.
     Abandoned,
 }

@@ -135,11 +135,11 @@ impl Neg for Step {
     }
 }
 
-/// For people: `+1h`, `-1d 2h`.
+/// For people, to the nearest second: `+1h`, `-1d 2h`.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { '-' } else { '+' };
-        write!(f, "{sign}{}", for_people(self.size()))
+        write!(f, "{sign}{}", for_people(self.size() + Duration::from_millis(500)))
     }
 }
 

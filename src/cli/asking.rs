@@ -36,7 +36,7 @@ fn judge<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fatal> {
         200..300 => return answer.json().ok_or_else(|| Fatal::new(SOFTWARE, strange)),
         400 | 404 => USAGE,
         403 => NOT_ALLOWED,
-        429 | 502 | 503 => TRY_AGAIN,
+        409 | 429 | 502 | 503 => TRY_AGAIN,
         _ => SOFTWARE,
     };
     Err(Fatal::new(code, answer.problem()))

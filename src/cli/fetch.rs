@@ -69,7 +69,8 @@ async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: 
     closed.map_err(|why| Fatal::new(TRY_AGAIN, why))?;
     if due > clock::now() {
         if entry.live(clock::now()).is_none() {
-            let line = format!("{name} ({}): the provider was not asked; not before {due}", slot.id);
+            let why = entry.paused.map_or_else(|| format!("not before {due}"), |since| format!("paused since {since}"));
+            let line = format!("{name} ({}): the provider was not asked; {why}", slot.id);
             return Err(Fatal::new(TRY_AGAIN, line));
         }
         print("This slot is exclusive and not due: the provider was not asked. What is held:\n")?;

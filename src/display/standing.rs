@@ -73,6 +73,7 @@ fn row(slot: &SlotStatus, token: &TokenStatus, of_slot: &str, now: Timestamp) ->
 fn next_refresh(slot: &SlotStatus, now: Timestamp) -> String {
     match slot.next_refresh.as_deref().and_then(Timestamp::parse_rfc3339) {
         _ if slot.standing == StandingState::Asking => "asking".into(),
+        _ if slot.standing == StandingState::Paused => "paused".into(),
         Some(at) if at > now => for_people(now.until(at)),
         Some(_) => "due".into(),
         None => "-".into(),
@@ -116,9 +117,13 @@ fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
             slot.slot,
             error.reason,
             time_of_day(&error.since),
-            time_of_day(&error.next_attempt),
+            error.next_attempt.as_deref().map_or("-".into(), time_of_day),
         );
         matters.push((tone, line));
+    }
+    if let Some(since) = &slot.paused_since {
+        let line = format!("{}: paused since {since}: no requests until it is resumed", slot.slot);
+        matters.push((Tone::Doubtful, line));
     }
     if let (StandingState::WaitingForBudget, Some(budget)) = (slot.standing, slot.budget) {
         let per = for_people(Duration::from_secs(budget.per_seconds));

@@ -50,6 +50,7 @@ fn follow_answer(answer: &mut RefreshAnswer, step: Step, before: Timestamp) {
     match answer {
         RefreshAnswer::Held(token) => *token = Arc::new(token.follow_clock(step, before)),
         RefreshAnswer::NotBefore(until, _) => *until = until.moved(step),
-        RefreshAnswer::Failed(_) | RefreshAnswer::Abandoned => {}
+        RefreshAnswer::Paused(since) => *since = since.moved(step),
+        RefreshAnswer::Failed(_) | RefreshAnswer::Resumed | RefreshAnswer::Abandoned => {}
     }
 }

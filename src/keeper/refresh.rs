@@ -22,6 +22,9 @@ impl Keeper {
         let slot = self.config.slot_of(name).cloned().ok_or(RefreshAnswer::Abandoned)?;
         let patience = self.queues.held_until(&slot.provider);
         let case = self.cases.get_mut(&slot.identity).filter(|_| !self.stopping).ok_or(RefreshAnswer::Abandoned)?;
+        if let Some(since) = case.entry.paused {
+            return Err(RefreshAnswer::Paused(since));
+        }
         if case.is_asking() {
             return Ok(slot.identity.clone());
         }

@@ -56,7 +56,7 @@ impl Keeper {
     }
 
     /// Takes back a task that was started but never released.
-    fn call_off(&mut self, task: &Task) {
+    pub(super) fn call_off(&mut self, task: &Task) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(case) = self.cases.get_mut(task.identity()) else { return };
         case.busy.remove(&task.lane());

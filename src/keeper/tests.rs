@@ -291,3 +291,74 @@ fn a_request_is_waited_for_at_the_end_and_a_sink_that_hangs_for_five_seconds() {
     assert_eq!(keeper.wake(at(10)), at(15));
     assert!(keeper.is_finished(at(15)));
 }
+
+// ---- pause and resume
+
+fn accounts() -> crate::name::Name {
+    crate::name::Name::parse("accounts").unwrap()
+}
+
+/// The answers released at `now`.
+fn answers(keeper: &mut Keeper, now: Timestamp) -> Vec<(AskerId, String)> {
+    let _ = keeper.turn(now);
+    keeper.saved();
+    keeper.release(now).answers.into_iter().map(|(asker, answer)| (asker, format!("{answer:?}"))).collect()
+}
+
+#[test]
+fn a_paused_slot_makes_no_request_until_it_is_resumed_also_over_restarts() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    for (asker, moment) in [(1, at(10)), (2, at(20))] {
+        keeper.pause(&accounts(), asker, moment);
+        assert_eq!(answers(&mut keeper, moment), [(asker, format!("Paused({:?})", at(10)))], "it is idempotent");
+    }
+    assert_eq!(turn(&mut keeper, at(5000)).len(), 0);
+    let status = keeper.status(at(5000));
+    assert_eq!(format!("{:?}", status.slots[0].standing), "Paused");
+    assert_eq!((&status.slots[0].paused_since, &status.slots[0].next_refresh), (&Some(at(10).to_string()), &None));
+    assert!(status.reasons[0].ends_with(&format!("its access token has expired: it is paused since {}", at(10))));
+
+    let stored = keeper.case(&slot).unwrap().entry.clone();
+    let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored], at(6000));
+    assert_eq!(turn(&mut keeper, at(6000)).len(), 0);
+    keeper.ask_refresh(&accounts(), 3, at(6001));
+    assert_eq!(answers(&mut keeper, at(6001)), [(3, format!("Paused({:?})", at(10)))], "nobody forces it");
+    for asker in [4, 5] {
+        keeper.resume(&accounts(), asker, at(6002));
+    }
+    let rows = keeper.turn(at(6002));
+    assert!(!rows.is_empty());
+    keeper.saved();
+    let release = keeper.release(at(6002));
+    assert!(matches!(release.tasks.as_slice(), [Task::Issue(..)]), "{release:?}");
+    assert_eq!(release.answers.len(), 2);
+}
+
+#[test]
+fn a_request_that_waits_to_leave_does_not_leave_a_slot_that_is_paused_meanwhile() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    keeper.ask_refresh(&accounts(), 1, at(0));
+    let _ = keeper.turn(at(0));
+    keeper.not_saved(at(0));
+    keeper.pause(&accounts(), 2, at(0));
+    let _ = keeper.turn(at(1));
+    keeper.saved();
+    let release = keeper.release(at(1));
+    assert_eq!(release.tasks.len(), 0, "{release:?}");
+    assert_eq!(release.answers.iter().map(|(asker, _)| *asker).collect::<Vec<_>>(), [1, 2]);
+    assert!(keeper.case(&slot).unwrap().entry.intention.is_none());
+    assert_eq!(keeper.in_flight(), 0);
+}
+
+#[test]
+fn a_request_under_way_comes_home_to_a_paused_slot() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    let asking = turn(&mut keeper, at(0));
+    keeper.pause(&accounts(), 1, at(1));
+    issue(&mut keeper, &asking, at(2));
+    assert!(matches!(turn(&mut keeper, at(2)).as_slice(), [Task::Deliver(_)]));
+}

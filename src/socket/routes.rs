@@ -18,6 +18,7 @@ use crate::document::Document;
 use crate::inbox::{Gone, Inbox};
 use crate::name::Name;
 use crate::shelf::{Item, Shelf};
+use crate::socket::pausing::{is_paused, pause, resume};
 use crate::socket::problem::Problem;
 use crate::task::RefreshAnswer;
 use crate::time::Timestamp;
@@ -40,7 +41,7 @@ impl Peer {
         self.uid == 0 || self.uid == rustix::process::geteuid().as_raw()
     }
 
-    fn admit(self) -> Result<(), Problem> {
+    pub(crate) fn admit(self) -> Result<(), Problem> {
         let why = "only root and the daemon's own user may ask this";
         if self.may_read_everything() { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, why)) }
     }
@@ -51,6 +52,8 @@ pub(crate) fn router(desk: Desk) -> Router {
         .route("/v1/tokens", get(list))
         .route("/v1/tokens/{name}", get(read))
         .route("/v1/tokens/{name}/refresh", post(refresh))
+        .route("/v1/tokens/{name}/pause", post(pause))
+        .route("/v1/tokens/{name}/resume", post(resume))
         .route("/v1/status", get(status))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -122,7 +125,7 @@ async fn read(
     }
 }
 
-fn find(shelf: &Shelf, name: Result<Path<String>, PathRejection>) -> Result<(Name, Item), Problem> {
+pub(crate) fn find(shelf: &Shelf, name: Result<Path<String>, PathRejection>) -> Result<(Name, Item), Problem> {
     let Path(name) = name.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "that is no token's name"))?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"));
     let name = Name::parse(&name).map_err(|_| unknown())?;
@@ -192,7 +195,8 @@ async fn refresh(
             let class = failure.class().to_string();
             Err(Problem::new(StatusCode::BAD_GATEWAY, failure.to_string()).class(class))
         }
-        RefreshAnswer::Abandoned => Err(stopping(Gone)),
+        RefreshAnswer::Paused(since) => Err(Problem::new(StatusCode::CONFLICT, is_paused(&name, since))),
+        RefreshAnswer::Resumed | RefreshAnswer::Abandoned => Err(stopping(Gone)),
     }
 }
 
@@ -227,6 +231,6 @@ fn readiness_code(ready: bool) -> StatusCode {
     if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-fn stopping(_: Gone) -> Problem {
+pub(crate) fn stopping(_: Gone) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping").retry_after(Duration::from_secs(1))
 }

@@ -51,7 +51,7 @@ impl Keeper {
         let entry = &case.entry;
         let held = entry.access_token.as_deref();
         let (next, _) = next_issue(slot, entry, now);
-        let next = next.max(self.queued_until(slot));
+        let next = (next < Timestamp::NEVER).then(|| next.max(self.queued_until(slot)).max(now));
         SlotStatus {
             slot: slot.id.to_string(),
             provider: slot.provider.name.to_string(),
@@ -63,10 +63,11 @@ impl Keeper {
             issued_at: held.map(|token| token.issued_at.to_string()),
             expires_at: held.map(|token| token.expires_at.to_string()),
             expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
-            next_refresh: (next < Timestamp::NEVER).then(|| next.max(now).to_string()),
+            paused_since: entry.paused.map(|since| since.to_string()),
+            next_refresh: next.map(|next| next.to_string()),
             scope: held.map(|token| token.scopes.join(" ")).unwrap_or_default(),
             due: held.is_none_or(|token| renewal_of(slot, token) <= now),
-            last_error: last_error(entry, next.max(now)),
+            last_error: last_error(entry, next),
             warning: entry.warning.clone(),
             budget: budget_status(slot, entry, now),
             tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
@@ -86,6 +87,9 @@ fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
     if case.is_asking() {
         return StandingState::Asking;
     }
+    if case.entry.paused.is_some() {
+        return StandingState::Paused;
+    }
     if waits_for_budget(slot, &case.entry, now).is_some() {
         return StandingState::WaitingForBudget;
     }
@@ -96,14 +100,14 @@ fn standing(slot: &Slot, case: &Case, now: Timestamp) -> StandingState {
     }
 }
 
-fn last_error(entry: &Entry, next: Timestamp) -> Option<LastError> {
+fn last_error(entry: &Entry, next: Option<Timestamp>) -> Option<LastError> {
     let Standing::Failing(retry) = &entry.standing else { return None };
     Some(LastError {
         class: retry.failure.class().to_string(),
         reason: retry.failure.to_string(),
         attempts: retry.attempts.unreachable + retry.attempts.refused,
         since: retry.since.to_string(),
-        next_attempt: next.max(retry.not_before).to_string(),
+        next_attempt: next.map(|next| next.max(retry.not_before).to_string()),
     })
 }
 
@@ -145,6 +149,9 @@ fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> S
 fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
     let had_one = entry.access_token.is_some();
     let what = if had_one { "its access token has expired" } else { "it has no access token yet" };
+    if let Some(since) = entry.paused {
+        return format!("{what}: it is paused since {since}");
+    }
     if let Some(until) = waits_for_budget(slot, entry, now) {
         return format!("{what}: the budget of access tokens is used up until {until}");
     }

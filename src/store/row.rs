@@ -35,6 +35,8 @@ struct Facts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     granted: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     same_again: Option<Timestamp>,
     #[serde(default)]
     secret_worked: usize,
@@ -118,6 +120,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
             outright: denied.outright,
         }),
         granted: entry.granted.clone(),
+        paused: entry.paused,
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
         held: entry.receipts.iter().filter_map(held).collect(),
@@ -180,6 +183,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         intention: facts.intention.map(IntentionFacts::intention),
         denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
         granted: facts.granted,
+        paused: facts.paused,
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
         receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
@@ -219,6 +223,13 @@ mod tests {
         let entry = decode(Identity::stored("a"), ROW).unwrap();
         assert_eq!(entry.access_token.as_ref().unwrap().secret.expose(), "tok");
         assert_eq!(encode(&entry, Persist::Encrypted).unwrap().as_slice(), ROW);
+    }
+
+    #[test]
+    fn a_pause_outlives_the_daemon() {
+        let entry = Entry { paused: Some(Timestamp::from_secs(7)), ..Entry::new(Identity::stored("a")) };
+        let row = encode(&entry, Persist::Off).unwrap();
+        assert_eq!(decode(Identity::stored("a"), &row).unwrap().paused, entry.paused);
     }
 
     #[test]

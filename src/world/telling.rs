@@ -11,6 +11,7 @@ use crate::failure::Class;
 use crate::job::{JobResult, Outcome};
 use crate::keeper::{Case, Keeper};
 use crate::ledger::Standing;
+use crate::name::Name;
 use crate::slot::Slot;
 use crate::systemd::{Service, stopping};
 use crate::task::Task;
@@ -69,6 +70,8 @@ impl Telling {
                 self.service.follow_clock(*step);
                 info!(by = %step, "the wall clock was set; every deadline moves with it");
             }
+            Seen::Paused(name) => info!(slot = slot_id(keeper, name), "paused: no requests until it is resumed"),
+            Seen::Resumed(name) => info!(slot = slot_id(keeper, name), "resumed"),
             Seen::Reloaded => info!(tokens = keeper.config().tokens.len(), "configuration taken"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),
@@ -113,6 +116,10 @@ fn status_line(keeper: &Keeper, writable: bool) -> String {
         0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),
         _ => format!("{tokens} tokens, {missing} slots lack a required one: see tokend status{state}"),
     }
+}
+
+fn slot_id<'a>(keeper: &'a Keeper, name: &Name) -> Option<&'a str> {
+    keeper.config().slot_of(name).map(|slot| slot.id.as_str())
 }
 
 fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {

@@ -123,7 +123,7 @@ fn a_failing_refresh_takes_no_live_token_from_anyone() {
     let said = setup.tokend(&["status"]);
     assert_eq!(said.code, 0, "nothing is due: {said:?}");
     let slot = daemon.slot("refused");
-    assert_eq!(Some(slot.last_error.unwrap().next_attempt), slot.next_refresh, "not before it is due");
+    assert_eq!(slot.last_error.unwrap().next_attempt, slot.next_refresh, "not before it is due");
 }
 
 #[test]

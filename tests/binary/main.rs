@@ -13,6 +13,7 @@ mod commands;
 mod delivery;
 mod failing;
 mod files;
+mod pausing;
 mod refusing;
 mod restarting;
 mod scopes;

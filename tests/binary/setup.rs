@@ -149,7 +149,9 @@ impl Setup {
         command.args(arguments).env_clear().current_dir(self.dir());
         match arguments.first() {
             Some(&("run" | "check" | "plan" | "fetch")) => command.arg("--config").arg(self.path("tokend.toml")),
-            Some(&("status" | "get" | "refresh")) => command.arg("--socket").arg(self.path("tokend.sock")),
+            Some(&("status" | "get" | "refresh" | "pause" | "resume")) => {
+                command.arg("--socket").arg(self.path("tokend.sock"))
+            }
             _ => &mut command,
         };
         command

@@ -342,6 +342,8 @@ impl World for Virtual {
             RefreshAnswer::Held(token) => format!("held {}", token.generation),
             RefreshAnswer::NotBefore(until, _) => format!("not before {}", until.since(START).as_secs()),
             RefreshAnswer::Failed(failure) => format!("failed: {failure}"),
+            RefreshAnswer::Paused(since) => format!("paused since {}", since.since(START).as_secs()),
+            RefreshAnswer::Resumed => "resumed".into(),
             RefreshAnswer::Abandoned => "abandoned".into(),
         };
         self.answers.push((self.now, asker, text));
