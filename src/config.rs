@@ -6,6 +6,7 @@
 mod address;
 mod compile;
 mod daemon;
+mod difference;
 mod files;
 mod keys;
 mod layers;
@@ -26,6 +27,8 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use crate::config::difference::Changes;
 
 use crate::config::compile::Compiled;
 use crate::config::files::{Named, Part, Sections, merge, sections};

@@ -1,12 +1,14 @@
 //! The loop: asks the keeper what to do, does it through a `World`, and tells the keeper what came
 //! of it. All of the program's life is on this page; no decision is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::job::Outcome;
 use crate::keeper::Keeper;
 use crate::name::{Identity, Name};
+use crate::settings::FileKind;
 use crate::status::Status;
 use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
@@ -66,6 +68,8 @@ pub enum Event {
     StatusOf(Name, AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
+    /// A file that these provider tables name was written.
+    FilesChanged(BTreeSet<Name>, FileKind),
     /// How things stand, in the log.
     LogStatus,
     /// The end.
@@ -183,6 +187,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             keeper.adopt(config, now);
             world.observe(keeper, Seen::Reloaded);
         }
+        Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

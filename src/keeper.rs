@@ -5,7 +5,10 @@
 //! what changed, not what there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem::take;
 use std::sync::Arc;
+
+pub use crate::keeper::case::Case;
 
 use crate::agenda::Agenda;
 use crate::config::Config;
@@ -13,14 +16,15 @@ use crate::job::{Job, JobResult, Lane, Outcome};
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::Entry;
-use crate::name::{Identity, SinkId};
+use crate::name::Identity;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::receipt::record_withdrawal;
-use crate::record::{Durability, adopt_stored, begin, note_lost_state, record};
+use crate::record::{Durability, adopt_stored, begin, note_lost_state, record, try_refused_again};
 use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
+mod case;
 mod clock;
 mod pause;
 mod queues;
@@ -29,37 +33,6 @@ mod refresh;
 mod release;
 mod reload;
 mod savings;
-
-/// What is wanted and known of one slot, and what is under way for it.
-#[derive(Debug)]
-pub struct Case {
-    /// What is asked of the provider. `None` for a slot that had left the configuration before the
-    /// daemon started; a slot that leaves later keeps its last form here.
-    pub slot: Option<Arc<Slot>>,
-    /// Whether it is in the configuration.
-    pub wanted: bool,
-    /// What is known.
-    pub entry: Entry,
-    busy: BTreeSet<Lane>,
-    /// Sinks of which the configuration says something else than what is under way for them.
-    outdated: BTreeSet<SinkId>,
-}
-
-impl Case {
-    fn new(entry: Entry) -> Self {
-        Self { slot: None, wanted: false, entry, busy: BTreeSet::new(), outdated: BTreeSet::new() }
-    }
-
-    /// Whether a request to the provider is under way.
-    #[must_use]
-    pub fn is_asking(&self) -> bool {
-        self.busy.contains(&Lane::Issuing)
-    }
-
-    fn wanted_slot(&self) -> Option<&Arc<Slot>> {
-        self.slot.as_ref().filter(|_| self.wanted)
-    }
-}
 
 /// Everything that is wanted, known and under way.
 #[derive(Debug)]
@@ -107,6 +80,7 @@ impl Keeper {
             adopt_stored(&mut entry);
             keeper.cases.insert(entry.identity.clone(), Case::new(entry));
         }
+        keeper.changed.extend(keeper.cases.keys().cloned());
         keeper.adopt(config, now);
         keeper
     }
@@ -181,6 +155,9 @@ impl Keeper {
             (None, JobResult::Withdrawn { sink, result }) => record_withdrawal(&mut case.entry, &sink, result, now),
             (None, _) => Durability::None,
         };
+        if answered.is_some() && take(&mut case.overtaken) {
+            try_refused_again(&mut case.entry, now);
+        }
         self.savings.note(&identity, durability, now);
         match (lane, answered) {
             (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
@@ -279,6 +256,7 @@ impl Keeper {
             if !self.queues.enter(&slot.provider, identity, expiry, now) {
                 return;
             }
+            case.asked = Some(Arc::clone(&slot.provider));
             if slot.counts_issues() {
                 let durability = begin(&mut case.entry, ask, now);
                 self.savings.note(identity, durability, now);

@@ -57,6 +57,8 @@ pub struct Preset {
     /// The scheme of the `Authorization` header that readers send; `Bearer` unless it says otherwise.
     pub scheme: String,
     program: Arc<Program>,
+    /// What it was made from.
+    table: Arc<toml::Table>,
 }
 
 /// A parameter of a preset.
@@ -234,6 +236,12 @@ impl Preset {
     /// Errors: every problem found.
     pub fn from_table(name: &str, table: &toml::Table) -> Result<Self, Vec<PresetProblem>> {
         check::preset(name, table)
+    }
+
+    /// Whether both were made from the same.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.table, &other.table) || (self.name == other.name && self.table == other.table)
     }
 
     /// Whether tokens of one account share one slot, given the provider's parameters.

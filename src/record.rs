@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access_token::{AccessToken, Generation, Issued};
-use crate::failure::{Class, Failure, Refusal};
+use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
@@ -242,6 +242,16 @@ pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
     {
         retry.not_before = now;
         entry.secret.refused = 0;
+    }
+}
+
+/// Another CA or client certificate may be the answer to a handshake that failed: it is tried again
+/// at once, but not sooner than the far side asked for.
+pub fn try_unreached_again(entry: &mut Entry, now: Timestamp) {
+    if let Standing::Failing(retry) = &mut entry.standing
+        && matches!(retry.failure, Failure::Unreachable { reach: Reach::NotSent, .. })
+    {
+        retry.not_before = now.max(retry.asked_until.unwrap_or(now));
     }
 }
 

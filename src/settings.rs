@@ -107,6 +107,23 @@ impl Provider {
         self.parameters.get("client_id").and_then(serde_json::Value::as_str).unwrap_or_default()
     }
 
+    /// Whether both say the same.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same_sources = |(a, b): (&Vec<SecretSource>, &Vec<SecretSource>)| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_as(b))
+        };
+        let same_account = self.name == other.name
+            && self.parameters == other.parameters
+            && self.endpoint == other.endpoint
+            && self.preset.same_as(&other.preset);
+        let same_road = self.timeout == other.timeout && self.tls == other.tls && self.proxy == other.proxy;
+        let same_limits = self.rate == other.rate && self.budget == other.budget && self.persist == other.persist;
+        let same_secrets = self.secrets.keys().eq(other.secrets.keys())
+            && self.secrets.values().zip(other.secrets.values()).all(same_sources);
+        same_account && same_road && same_limits && same_secrets
+    }
+
     /// How many client secrets may be tried, one after the other.
     #[must_use]
     pub fn secret_choices(&self) -> usize {
@@ -145,6 +162,15 @@ pub struct TlsFiles {
     pub key_file: Option<PathBuf>,
 }
 
+/// What a provider needs a file for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// It holds a secret.
+    Secret,
+    /// It holds certificates or a key for TLS.
+    Tls,
+}
+
 /// `proxy`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proxy {
@@ -181,8 +207,22 @@ pub enum SecretSource {
     Command(Vec<String>),
 }
 
+impl SecretSource {
+    /// Whether both say the same.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Inline(a), Self::Inline(b)) => a.same_as(b),
+            (Self::File(a), Self::File(b)) => a == b,
+            (Self::Env(a), Self::Env(b)) | (Self::Credential(a), Self::Credential(b)) => a == b,
+            (Self::Command(a), Self::Command(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 /// `[tokens.NAME]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSettings {
     /// The table's name, under which readers find it.
     pub name: Name,
@@ -207,7 +247,7 @@ pub enum OnExpired {
 }
 
 /// One place where a token is delivered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkSettings {
     /// How it is printed, and what makes it this one.
     pub id: SinkId,

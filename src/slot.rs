@@ -44,6 +44,19 @@ pub struct Policy {
 }
 
 impl Slot {
+    /// Whether both ask and give the same.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same_provider = || Arc::ptr_eq(&self.provider, &other.provider) || self.provider.same_as(&other.provider);
+        self.id == other.id
+            && self.identity == other.identity
+            && self.context == other.context
+            && self.scopes == other.scopes
+            && self.policy == other.policy
+            && self.tokens == other.tokens
+            && same_provider()
+    }
+
     /// All places where its tokens are delivered, with the token of each.
     pub fn sinks(&self) -> impl Iterator<Item = (&TokenSettings, &SinkSettings)> {
         self.tokens.iter().flat_map(|token| token.sinks.iter().map(move |sink| (token, sink)))

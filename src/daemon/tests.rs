@@ -377,15 +377,18 @@ fn a_departed_slot_is_forgotten_when_token_and_budget_have_run_out() {
 }
 
 #[test]
-fn a_union_refused_once_is_tried_again_by_every_reload_and_serves_what_it_has() {
+fn a_union_refused_once_is_tried_again_by_every_edit_of_its_slot_and_serves_what_it_has() {
     let provider: Provider = Box::new(|_, ask, _| {
         let refuse = ask.scopes.len() > 1;
         (secs(0), if refuse { Reply::Fail(refused("invalid_scope")) } else { Reply::Issue(secs(3600)) })
     });
     let mut world = Virtual::new(2 * HOURS, provider);
     world.when(1000, Event::Reload(config(&[two_tokens()])));
-    world.when(1500, Event::Reload(config(&[two_tokens()])));
+    let mut edited = two_tokens();
+    edited.tokens[0].on_expired = OnExpired::Remove;
+    world.when(1500, Event::Reload(config(std::slice::from_ref(&edited))));
     world.when(1501, Event::Status(1));
+    world.when(1600, Event::Reload(config(&[edited])));
     world.run(&config(&[strict_slot()]));
     assert_eq!(world.moments(), [0.0, 1000.0, 1500.0, 3540.0, 7080.0]);
     assert_eq!(world.published["payments"], None);

@@ -48,15 +48,16 @@ impl Keeper {
 
     /// A request to the provider came home, with `failure` or an answer that could be read.
     pub(crate) fn settle_request(&mut self, identity: &Identity, failure: Option<Failure>, now: Timestamp) {
-        let Some(case) = self.cases.get(identity) else { return };
+        let Some(case) = self.cases.get_mut(identity) else { return };
+        let asked = case.asked.take();
         let retry = match &case.entry.standing {
             Standing::Failing(retry) => Some(retry),
             Standing::Good => None,
         };
-        if let Some(slot) = &case.slot {
-            self.queues.leave(&slot.provider);
+        if let Some(provider) = &asked {
+            self.queues.leave(provider);
             if let Some(retry) = retry {
-                self.queues.heed(&slot.provider, &retry.failure, retry.not_before, now);
+                self.queues.heed(provider, &retry.failure, retry.not_before, now);
             }
         }
         self.to_publish.insert(identity.clone());

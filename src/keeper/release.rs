@@ -62,6 +62,7 @@ impl Keeper {
         case.busy.remove(&task.lane());
         if let Task::Issue(slot, _) = task {
             case.entry.intention = None;
+            case.asked = None;
             self.queues.leave(&slot.provider);
         }
     }

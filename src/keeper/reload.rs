@@ -1,44 +1,68 @@
 //! Takes a new configuration whole (L17). Slots whose account and context are unchanged keep
 //! token, generation and timers; what is withdrawn is withdrawn a little later, if it is still so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::take;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::job::Lane;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::Entry;
-use crate::name::{Identity, SinkId};
+use crate::name::{Identity, Name, SinkId};
 use crate::record::receipt::look_again;
-use crate::record::{Durability, try_denied_again, try_refused_again};
-use crate::settings::{SinkSettings, TokenSettings};
+use crate::record::{Durability, try_refused_again, try_unreached_again};
+use crate::settings::FileKind;
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
 impl Keeper {
-    /// Makes `config` what is wanted.
+    /// Makes `config` what is wanted. Looks at every slot, and touches those that say something else
+    /// than before.
     pub fn adopt(&mut self, config: Arc<Config>, now: Timestamp) {
         self.queues.adopt(config.providers.values().map(AsRef::as_ref));
-        for case in self.cases.values_mut() {
-            case.wanted = false;
-        }
-        for slot in &config.slots {
-            let new = || Case::new(Entry::new(slot.identity.clone()));
-            take_slot(self.cases.entry(slot.identity.clone()).or_insert_with(new), slot, now);
-        }
+        let mut wanted: HashMap<&Identity, &Arc<Slot>> =
+            config.slots.iter().map(|slot| (&slot.identity, slot)).collect();
+        let mut touched = Vec::new();
         for (identity, case) in &mut self.cases {
-            if mark_departed_sinks(case, &config, now) {
+            let slot = wanted.remove(identity);
+            if case.is_settled(slot) {
+                continue;
+            }
+            match slot {
+                Some(slot) => case.take_slot(slot, now),
+                None => case.depart(),
+            }
+            touched.push(identity.clone());
+        }
+        for (identity, slot) in wanted {
+            let mut case = Case::new(Entry::new(identity.clone()));
+            case.take_slot(slot, now);
+            self.cases.insert(identity.clone(), case);
+            touched.push(identity.clone());
+        }
+        for identity in &touched {
+            if self.cases.get_mut(identity).is_some_and(|case| mark_departed_sinks(case, &config, now)) {
                 self.savings.note(identity, Durability::Lazy, now);
             }
-            if !case.wanted {
-                case.entry.forced = false;
-            }
-            self.changed.insert(identity.clone());
-            self.to_publish.insert(identity.clone());
         }
+        self.to_publish.extend(touched.iter().cloned());
+        self.changed.extend(touched);
         self.config = config;
         self.abandon_departed();
+    }
+
+    /// A file that the provider tables called `providers` name was written: what waits because of
+    /// it is tried again at once (L11).
+    pub fn try_again(&mut self, providers: &BTreeSet<Name>, file: FileKind, now: Timestamp) {
+        for slot in self.config.slots.iter().filter(|slot| providers.contains(&slot.provider.name)) {
+            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
+            case.overtaken = case.asked.is_some();
+            try_refused_again(&mut case.entry, now);
+            if file == FileKind::Tls {
+                try_unreached_again(&mut case.entry, now);
+            }
+            self.changed.insert(slot.identity.clone());
+        }
     }
 
     /// Nobody asks any more for what left the configuration; a request under way is waited for.
@@ -70,28 +94,6 @@ impl Keeper {
             case.look_again_at(sink);
             self.changed.insert(owner);
         }
-    }
-}
-
-impl Case {
-    fn look_again_at(&mut self, sink: &SinkId) {
-        self.entry.receipts.get_mut(sink).map(look_again);
-        if self.busy.contains(&Lane::Sink(sink.clone())) {
-            self.outdated.insert(sink.clone());
-        }
-    }
-}
-
-fn take_slot(case: &mut Case, slot: &Arc<Slot>, now: Timestamp) {
-    case.wanted = true;
-    try_refused_again(&mut case.entry, now);
-    let Some(before) = case.slot.replace(Arc::clone(slot)) else { return };
-    try_denied_again(&mut case.entry);
-    let same_content = |token: &TokenSettings, sink: &SinkSettings| {
-        before.id == slot.id && before.sink(&sink.id).is_some_and(|(t, s)| s.file == sink.file && t.name == token.name)
-    };
-    for (_, sink) in slot.sinks().filter(|(token, sink)| !same_content(token, sink)) {
-        case.look_again_at(&sink.id);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::fixtures::*;
 use crate::job::Delivered;
 use crate::keeper::*;
 use crate::ledger::Receipt;
+use crate::settings::FileKind;
 use crate::task::{Publication, Release};
 
 mod clock;
@@ -151,6 +152,87 @@ fn an_unchanged_configuration_does_nothing_at_all() {
     assert!(keeper.turn(at(11)).is_empty());
     assert_eq!(keeper.release(at(11)).tasks.len(), 0);
     assert_eq!(keeper.wake(at(11)), at(3540));
+}
+
+#[test]
+fn one_changed_token_among_a_thousand_touches_one_slot() {
+    let slots: Vec<Slot> = (0..1000).map(|n| own_slot(&format!("t{n}"))).collect();
+    let mut keeper = new(&config(&slots));
+    loop {
+        let tasks = turn(&mut keeper, at(1));
+        for task in &tasks {
+            match task {
+                Task::Issue(..) => issue(&mut keeper, std::slice::from_ref(task), at(1)),
+                _ => take_home(&mut keeper, std::slice::from_ref(task), at(1)),
+            }
+        }
+        if tasks.is_empty() {
+            break;
+        }
+    }
+    assert!(keeper.is_ready());
+    assert_eq!(turn(&mut keeper, at(10)).len(), 0);
+    let mut edited = slots.clone();
+    edited[500].tokens[0].sinks[0].file.mode = 0o640;
+    keeper.adopt(config(&edited), at(20));
+    assert_eq!(keeper.changed.len(), 1);
+    assert!(keeper.turn(at(20)).is_empty(), "nothing is to be saved");
+    let release = keeper.release(at(20));
+    assert_eq!((release.publications.len(), release.tasks.len()), (1, 1));
+}
+
+#[test]
+fn a_refusal_that_comes_home_after_the_edit_is_no_reason_to_wait() {
+    let refuse = |keeper: &mut Keeper, tasks: &[Task], now| {
+        let [Task::Issue(slot, ask)] = tasks else { panic!("{tasks:?}") };
+        let result = JobResult::Issued { ask: ask.clone(), asked_at: now, answer: Err(refused("invalid_client")) };
+        keeper.handle(Outcome { identity: slot.identity.clone(), result }, now);
+    };
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    let asking = turn(&mut keeper, at(0));
+    keeper.try_again(&[slot.provider.name.clone()].into(), FileKind::Secret, at(1));
+    assert_eq!(turn(&mut keeper, at(1)).len(), 0, "one request at a time");
+    refuse(&mut keeper, &asking, at(2));
+    let again = turn(&mut keeper, at(2));
+    refuse(&mut keeper, &again, at(3));
+    assert_eq!(turn(&mut keeper, at(3)).len(), 0, "but only once");
+    let other = crate::name::Name::parse("other").unwrap();
+    keeper.try_again(&[other].into(), FileKind::Secret, at(4));
+    assert_eq!(turn(&mut keeper, at(4)).len(), 0, "what others changed is no reason");
+    keeper.try_again(&[slot.provider.name.clone()].into(), FileKind::Secret, at(4));
+    assert_eq!(turn(&mut keeper, at(4)).len(), 1);
+}
+
+#[test]
+fn a_new_certificate_hurries_a_failed_handshake_and_a_new_secret_does_not() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    let asking = turn(&mut keeper, at(0));
+    let [Task::Issue(_, ask)] = asking.as_slice() else { panic!("{asking:?}") };
+    let result = JobResult::Issued { ask: ask.clone(), asked_at: at(0), answer: Err(unreachable()) };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(0));
+    let mine = || [slot.provider.name.clone()].into();
+    keeper.try_again(&mine(), FileKind::Secret, at(0));
+    assert_eq!(turn(&mut keeper, at(0)).len(), 0);
+    keeper.try_again(&mine(), FileKind::Tls, at(0));
+    assert_eq!(turn(&mut keeper, at(0)).len(), 1);
+}
+
+#[test]
+fn a_request_gives_back_its_place_where_it_took_it() {
+    let slot = plain_slot();
+    let mut moved = slot.clone();
+    let mut provider = (*moved.provider).clone();
+    provider.endpoint = crate::settings::Endpoint::TokenUrl("https://provider.example/token/".into());
+    moved.provider = Arc::new(provider);
+    let mut keeper = new(&config(&[slot]));
+    let asking = turn(&mut keeper, at(0));
+    keeper.adopt(config(&[moved]), at(1));
+    issue(&mut keeper, &asking, at(2));
+    keeper.stop();
+    let _ = turn(&mut keeper, at(2));
+    assert!(keeper.is_finished(at(2)), "the same account, written in another way");
 }
 
 // ---- persist, then publish (L16)

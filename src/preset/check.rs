@@ -59,7 +59,8 @@ pub(crate) fn preset(name: &str, table: &toml::Table) -> Result<Preset, Vec<Pres
         parameter.only_builds_url = used_in_url.contains(name) && !used_elsewhere.contains(name);
     }
     let program = Arc::new(Program { templates, identity, required_when, request, answer, rules, error, refresh });
-    Ok(Preset { name: name.to_owned(), description, source, parameters: declared, context, scheme, program })
+    let (name, table) = (name.to_owned(), Arc::new(table.clone()));
+    Ok(Preset { name, description, source, parameters: declared, context, scheme, program, table })
 }
 
 impl PresetProblem {
