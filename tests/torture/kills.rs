@@ -78,7 +78,8 @@ struct Torture<'v> {
 
 #[test]
 fn killed_at_any_moment_it_tears_no_file_loses_nothing_and_asks_for_nothing_that_is_held() {
-    let seed = env::var("TORTURE_SEED").map_or_else(|_| RandomState::new().hash_one("seed"), |seed| seed.parse().unwrap());
+    let seed =
+        env::var("TORTURE_SEED").map_or_else(|_| RandomState::new().hash_one("seed"), |seed| seed.parse().unwrap());
     let rounds = env::var("TORTURE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     println!("TORTURE_SEED={seed} TORTURE_ROUNDS={rounds}");
     let victim = Victim::new();
@@ -166,7 +167,9 @@ impl<'v> Torture<'v> {
         let asking = if let Aim::Renewing = aim { None } else { Some(refresh(&daemon)) };
         let renewed = self.tally("short").issued;
         let came = match aim {
-            Aim::Held => setup.standin.block_until(PATIENCE, |journal| journal.tally(account("corporate")).in_flight > 0),
+            Aim::Held => {
+                setup.standin.block_until(PATIENCE, |journal| journal.tally(account("corporate")).in_flight > 0)
+            }
             Aim::Answered => {
                 setup.standin.block_until(PATIENCE, |journal| journal.tally(account("corporate")).issued > before)
             }
@@ -223,13 +226,17 @@ impl<'v> Torture<'v> {
                 let path = file.unwrap().path();
                 let stat = fs::symlink_metadata(&path).unwrap();
                 let meant = |name: &str| {
-                    let temporary = path.file_name().unwrap().to_str().unwrap().starts_with(&format!(".{name}.tokend-"));
+                    let temporary =
+                        path.file_name().unwrap().to_str().unwrap().starts_with(&format!(".{name}.tokend-"));
                     path.ends_with(name) || temporary
                 };
-                let is_public = self.victim.files.iter().any(|file| {
-                    file.mode & 0o077 != 0 && meant(file.path.file_name().unwrap().to_str().unwrap())
-                });
-                if !stat.is_file() || stat.mode() & 0o077 == 0 || is_public {
+                let is_public = self
+                    .victim
+                    .files
+                    .iter()
+                    .any(|file| file.mode & 0o077 != 0 && meant(file.path.file_name().unwrap().to_str().unwrap()));
+                let is_private = stat.mode().trailing_zeros() >= 6;
+                if !stat.is_file() || is_private || is_public {
                     continue;
                 }
                 let content = fs::read(&path).unwrap();
@@ -247,15 +254,12 @@ impl<'v> Torture<'v> {
         let issues: Vec<_> = journal.issues(account("short")).collect();
         for pair in issues.windows(2) {
             let ((at, issue), (next, _)) = (pair[0], pair[1]);
-            match seen.get(&issue.fingerprint) {
-                Some(expires_at) => {
-                    let due = next + SHORT_LEAD >= *expires_at;
-                    assert!(due, "asked for at {next} although one was held until {expires_at}");
-                }
-                None => {
-                    let killed = self.kills.iter().any(|(from, to)| *to >= at && *from <= next);
-                    assert!(killed, "issued at {at}, never delivered, and asked for again at {next} without a kill");
-                }
+            if let Some(expires_at) = seen.get(&issue.fingerprint) {
+                let due = next + SHORT_LEAD >= *expires_at;
+                assert!(due, "asked for at {next} although one was held until {expires_at}");
+            } else {
+                let killed = self.kills.iter().any(|(from, to)| *to >= at && *from <= next);
+                assert!(killed, "issued at {at}, never delivered, and asked for again at {next} without a kill");
             }
         }
         assert!(seen.len() > 1, "some were renewed");

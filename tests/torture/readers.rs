@@ -70,7 +70,9 @@ impl Progress {
         let fingerprint = Fingerprint::of(access_token);
         let found = standin.look(|journal| {
             let mut issues = journal.issues(account.clone()).enumerate();
-            issues.find(|(_, (_, issue))| issue.fingerprint == fingerprint).map(|(at, (_, issue))| (at, issue.expires_at))
+            issues
+                .find(|(_, (_, issue))| issue.fingerprint == fingerprint)
+                .map(|(at, (_, issue))| (at, issue.expires_at))
         });
         let Some((number, expires_at)) = found else {
             return Err(format!("{} bytes that are no access token of {account:?}", access_token.len()));
@@ -185,9 +187,8 @@ fn served(
 fn ask(socket: &PathBuf, name: &str) -> Option<(u16, String)> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let request = format!(
-        "GET /v1/tokens/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
-    );
+    let request =
+        format!("GET /v1/tokens/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -19,8 +19,11 @@ pub fn can_trace() -> bool {
             Some("only root may trace a process that is not dumpable".to_owned())
         }
         Ok(_) => {
-            let file = std::env::temp_dir()
-                .join(format!("tokend-strace-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
+            let file = std::env::temp_dir().join(format!(
+                "tokend-strace-{}-{}",
+                std::process::id(),
+                NUMBER.fetch_add(1, Ordering::Relaxed)
+            ));
             let tried = Command::new("strace").arg("-o").arg(&file).arg("true").output().unwrap();
             let _ = fs::remove_file(file);
             let said = String::from_utf8_lossy(&tried.stderr).trim().to_owned();

@@ -131,4 +131,3 @@ fn sinks(files: &[Watched], names: &[&str]) -> String {
     };
     format!("sinks = [{}]", names.iter().map(sink).collect::<Vec<_>>().join(", "))
 }
-
