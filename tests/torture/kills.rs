@@ -187,8 +187,8 @@ impl<'v> Torture<'v> {
         }
         let longest = if let Aim::Anywhere = aim { 30 } else { 8 };
         sleep(self.chance.pause_below(Duration::from_millis(longest)));
-        self.kills.push(kill(daemon));
         self.struck += u64::from(tracer.is_some_and(|tracer| tracer.has_struck()));
+        self.kills.push(kill(daemon));
         self.nothing_is_readable_that_should_not_be();
         self.settle();
         Remains { corporate: self.tally("corporate"), generation, litter: self.victim.litter() }

@@ -12,6 +12,7 @@
 )]
 
 mod chance;
+mod faults;
 mod kills;
 mod readers;
 #[path = "../binary/setup.rs"]

@@ -19,6 +19,9 @@ use tokend::time::Timestamp;
 use crate::setup::PATIENCE;
 use crate::victim::{Format, TOKENS, Victim, Watched, account};
 
+/// Between two looks at everything: the daemon needs a processor as well.
+const BREATH: Duration = Duration::from_micros(100);
+
 /// What readers found, and how often they looked.
 #[derive(Default)]
 pub struct Findings {
@@ -99,6 +102,7 @@ pub fn read_files(victim: &Victim, findings: &Findings) {
             let looked = look(victim, findings, file, progress);
             findings.note(looked.map_err(|wrong| format!("{}: {wrong}", file.path.display())));
         }
+        sleep(BREATH);
     }
 }
 
@@ -161,6 +165,7 @@ pub fn ask_socket(victim: &Victim, findings: &Findings) {
             let served = served(&victim.setup.standin, slot, progress, (asked_at, status, &body));
             findings.note(served.map_err(|wrong| format!("{name} on the socket: {wrong}")));
         }
+        sleep(BREATH);
     }
 }
 

@@ -87,9 +87,10 @@ impl Tracer {
         Some(tracer)
     }
 
-    /// Whether a system call was made to fail.
+    /// Whether a system call was made to fail, or the process killed at one.
     pub fn has_struck(&self) -> bool {
-        fs::read_to_string(&self.lines).unwrap_or_default().contains("(INJECTED)")
+        let seen = fs::read_to_string(&self.lines).unwrap_or_default();
+        seen.contains("(INJECTED)") || seen.contains("killed by SIGKILL")
     }
 
     /// Lets go of the daemon, which goes on.
