@@ -110,6 +110,8 @@ pub enum Until {
 
 /// Runs until the end that `until` names, and everything under way has come home.
 pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
+    // Who asks while the first rows are being saved finds what is held.
+    release(keeper, world);
     world.observe(keeper, Seen::Reloaded);
     loop {
         let rows = keeper.turn(world.now());
@@ -185,6 +187,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         }
         Happening::Event(Event::Reload(config)) => {
             keeper.adopt(config, now);
+            release(keeper, world);
             world.observe(keeper, Seen::Reloaded);
         }
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),

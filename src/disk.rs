@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the disk")]
 
 mod batch;
+mod calls;
 mod people;
 mod temporary;
 mod walk;
@@ -24,12 +25,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, fstat, fsync, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, fstat, statat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
 pub use crate::disk::batch::Batch;
+use crate::disk::calls::{fsync, openat, unlinkat};
 pub use crate::disk::people::{group, user};
 use crate::disk::temporary::made_for;
 pub use crate::disk::walk::Making;

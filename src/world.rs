@@ -196,6 +196,9 @@ impl World for RealWorld {
         }
         if let Seen::Reloaded = seen {
             self.shelf.retain(|name| keeper.config().tokens.contains_key(name));
+            for publication in keeper.config().slots.iter().flat_map(|slot| Publication::of_slot(slot, None)) {
+                self.shelf.announce(publication.name, publication.slot);
+            }
         }
         self.telling.observe(keeper, &seen, clock::now());
     }

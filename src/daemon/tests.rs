@@ -268,6 +268,17 @@ fn while_the_state_cannot_be_written_tokens_come_first_after_five_seconds() {
 }
 
 #[test]
+fn what_is_held_is_served_before_anything_new_is_saved() {
+    let mut world = Virtual::new(100, hourly(&[]));
+    world.run(&config(&[strict_slot()]));
+    world.published.clear();
+    world.unwritable = vec![(world.now, at(HOURS))];
+    world.kill_at = Some(world.steps);
+    world.run(&config(&[two_tokens()]));
+    assert_eq!(world.published["accounts"], Some(Generation(1)), "although a wider union waits for its intention");
+}
+
+#[test]
 fn an_answer_to_an_admin_waits_for_the_save() {
     let mut world = Virtual::new(HOURS, hourly(&[]));
     world.unwritable = vec![(Timestamp::from_millis(at(100).as_millis() + 100), at(103))];

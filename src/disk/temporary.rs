@@ -6,9 +6,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, write};
 
+use crate::disk::calls::{fchmod, fchown, fsync, openat, rename, unlinkat};
 use crate::disk::{Directory, Wanted, words};
 
 const MARK: &[u8] = b".tokend-";
@@ -37,8 +38,7 @@ impl<'d> Temporary<'d> {
 
     /// Becomes the file `name`: from one instant to the next, for every reader.
     pub fn take_place_of(mut self, name: &OsStr) -> Result<(), String> {
-        let fd = &self.directory.fd;
-        renameat(fd, &self.name, fd, name)
+        rename(&self.directory.fd, &self.name, name)
             .map_err(|errno| words::failed("replace", &self.directory.path.join(name), errno))?;
         self.placed = true;
         Ok(())

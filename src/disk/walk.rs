@@ -8,10 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, Uid, fchmod, fstat, fsync, mkdirat, open, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, Uid, fstat, open, readlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use crate::disk::calls::{fchmod, fsync, mkdirat, openat};
 use crate::disk::words;
 
 /// As many links as the kernel follows.

@@ -63,6 +63,19 @@ pub enum Trouble {
     Failed(String),
 }
 
+/// Why a transaction was not made.
+#[derive(Debug)]
+enum Unwritten {
+    Refused(Error),
+    NotSealed(String),
+}
+
+impl From<Error> for Unwritten {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
 /// Makes an empty database of the empty file at `path`.
 pub fn create(path: &Path) -> Result<(), String> {
     let create = || {
@@ -124,30 +137,41 @@ impl Database {
     }
 
     /// Makes `changes` in one transaction; they are durable when this returns.
-    pub fn write<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), String> {
-        let (path, key) = (&self.path, &self.key);
+    pub fn write<'a>(&mut self, changes: impl Iterator<Item = &'a Change> + Clone) -> Result<(), String> {
         // SQLite would go on writing to a file that no name leads to.
-        if !path.exists() {
-            return Err(format!("{} was removed while tokend runs: start it again", path.display()));
+        if !self.path.exists() {
+            return Err(format!("{} was removed while tokend runs: start it again", self.path.display()));
         }
-        let wrong = |error| words(path, &error);
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-        let mut put = transaction.prepare(PUT).map_err(wrong)?;
-        let mut remove = transaction.prepare(REMOVE).map_err(wrong)?;
+        let mut written = self.write_once(changes.clone());
+        // SQLite takes a sync that a signal interrupted for an error of the disk, and does not tell.
+        if matches!(&written, Err(Unwritten::Refused(error)) if is_io(error)) {
+            written = self.write_once(changes);
+        }
+        written.map_err(|unwritten| match unwritten {
+            Unwritten::Refused(error) => words(&self.path, &error),
+            Unwritten::NotSealed(reason) => reason,
+        })
+    }
+
+    fn write_once<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) -> Result<(), Unwritten> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut put = transaction.prepare(PUT)?;
+        let mut remove = transaction.prepare(REMOVE)?;
         for change in changes {
             match change {
                 Change::Put(entry, persist) => {
                     let identity = entry.identity.as_str();
-                    let sealed = key.seal(&purpose(identity), &row::encode(entry, *persist)?)?;
-                    put.execute(params![identity, sealed]).map_err(wrong)?;
+                    let plain = row::encode(entry, *persist).map_err(Unwritten::NotSealed)?;
+                    let sealed = self.key.seal(&purpose(identity), &plain).map_err(Unwritten::NotSealed)?;
+                    put.execute(params![identity, sealed])?;
                 }
                 Change::Remove(identity) => {
-                    remove.execute([identity.as_str()]).map_err(wrong)?;
+                    remove.execute([identity.as_str()])?;
                 }
             }
         }
         drop((put, remove));
-        transaction.commit().map_err(wrong)
+        Ok(transaction.commit()?)
     }
 
     /// Brings everything into the one file and lets it go.
@@ -163,6 +187,10 @@ fn flags() -> OpenFlags {
 
 fn corrupt() -> Error {
     Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None)
+}
+
+fn is_io(error: &Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
 }
 
 /// What the system refuses is no damage: it may be right the next time.

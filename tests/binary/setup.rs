@@ -164,18 +164,19 @@ impl Setup {
 
     /// The same with these variables.
     pub fn run_with(&self, environment: &[(&str, &str)]) -> Daemon<'_> {
+        let mut command = self.command(&["run"]);
+        command.envs(environment.iter().copied());
+        let mut daemon = self.spawn(command);
+        daemon.wait_socket();
+        daemon
+    }
+
+    /// Starts the daemon by `command`, without waiting; what it says goes into the log.
+    pub fn spawn(&self, mut command: Command) -> Daemon<'_> {
         let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let out = File::create(self.path("out")).unwrap();
-        let mut command = self.command(&["run"]);
-        command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(out).stderr(log);
-        let mut daemon = Daemon { setup: self, child: command.spawn().unwrap() };
-        wait_until("the daemon answers", || {
-            if let Some(status) = daemon.child.try_wait().unwrap() {
-                panic!("the daemon ended with {status}:\n{}", self.log());
-            }
-            UnixStream::connect(self.path("tokend.sock")).is_ok()
-        });
-        daemon
+        command.stdin(Stdio::null()).stdout(out).stderr(log);
+        Daemon { setup: self, child: command.spawn().unwrap() }
     }
 
     /// Starts the daemon and waits until all required tokens are delivered.
@@ -276,6 +277,16 @@ impl Daemon<'_> {
     pub fn slot(&self, name: &str) -> SlotStatus {
         let slots = self.status().slots;
         slots.into_iter().find(|slot| slot.tokens.iter().any(|token| token.name == name)).unwrap()
+    }
+
+    /// Waits until it answers on its socket.
+    pub fn wait_socket(&mut self) {
+        wait_until("the daemon answers", || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the daemon ended with {status}:\n{}", self.setup.log());
+            }
+            UnixStream::connect(self.setup.path("tokend.sock")).is_ok()
+        });
     }
 
     pub fn wait_ready(&self) {
