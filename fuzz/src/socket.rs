@@ -5,7 +5,6 @@ use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokend::access_token::{AccessToken, Generation};
 use tokend::clock::now;
 use tokend::config::{Config, Privacy, SourceText};
 use tokend::daemon::Event;
@@ -13,9 +12,9 @@ use tokend::failure::{Failure, Reach};
 use tokend::inbox::{Answer, Inbox};
 use tokend::keeper::Keeper;
 use tokend::name::Name;
-use tokend::secret::Secret;
 use tokend::shelf::{Item, Shelf};
 use tokend::socket::{Desk, Peer, converse, router};
+use tokend::store::row::decode;
 use tokend::task::RefreshAnswer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
@@ -117,18 +116,17 @@ fn shelf(config: &Config) -> Shelf {
     for (name, text, expires_at) in
         [("valid", VALID, now() + Duration::from_hours(1)), ("expired", EXPIRED, now() - Duration::from_secs(1))]
     {
-        let access_token = AccessToken {
-            secret: Secret::new(text.into()),
-            token_type: "Bearer".into(),
-            scopes: Vec::new(),
-            issued_at: now() - Duration::from_hours(1),
-            expires_at,
-            generation: Generation(7),
-            extra: std::collections::BTreeMap::new(),
-        };
         let name = Name::parse(name).unwrap_or_else(|wrong| panic!("{wrong}"));
         let slot = config.slot_of(&name).unwrap_or_else(|| panic!("{name} has no slot"));
-        shelf.put(name, Item { slot: Arc::clone(slot), access_token: Some(Arc::new(access_token)) });
+        let (from, to) = ((now() - Duration::from_hours(1)).as_millis(), expires_at.as_millis());
+        let facts = format!(
+            "{{\"generation\":7,\"access_token\":{{\"type\":\"Bearer\",\"scopes\":[],\"issued_at\":{from},\
+             \"expires_at\":{to},\"generation\":7}}}}"
+        );
+        let length = u32::try_from(text.len()).unwrap_or_default().to_le_bytes();
+        let entry = decode(slot.identity.clone(), &[&length, text.as_bytes(), facts.as_bytes()].concat());
+        let access_token = entry.and_then(|entry| entry.access_token).unwrap_or_else(|| panic!("no row: {facts}"));
+        shelf.put(name, Item { slot: Arc::clone(slot), access_token: Some(access_token) });
     }
     shelf
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use tokend::config::{Config, Privacy, SourceText};
-use tokend::failure::{Failure, Reach};
+use tokend::failure::{Failure, Reach, Refusal};
 use tokend::job::{Job, JobResult};
 use tokend::keeper::Keeper;
 use tokend::ledger::Entry;
@@ -50,7 +50,7 @@ pub fn run(input: &[u8]) {
     go_on_from(entry);
 }
 
-/// A turn of everything that decides, and what comes of a request that failed.
+/// A turn of everything that decides, and what comes of a request that failed or was refused.
 fn go_on_from(mut entry: Entry) {
     let slot = &CONFIG.slots[0];
     let mut keeper = Keeper::new(Arc::clone(&CONFIG), vec![entry.clone()], NOW);
@@ -62,6 +62,10 @@ fn go_on_from(mut entry: Entry) {
     let _ = plan_departed(&entry, &BTreeSet::new(), NOW);
     for job in due {
         if let Job::Issue(ask) = job {
+            let refusal = Refusal { status: 401, code: None, description: None, credentials: true };
+            let answer = Err(Failure::Refused(refusal));
+            let _ = record(slot, &mut entry, JobResult::Issued { ask: ask.clone(), asked_at: NOW, answer }, NOW);
+            let _ = plan(slot, &entry, &BTreeSet::new(), NOW);
             let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::Sent };
             let _ = record(slot, &mut entry, JobResult::Issued { ask, asked_at: NOW, answer: Err(failure) }, NOW);
         }
