@@ -172,7 +172,7 @@ impl SecretChoice {
     /// The secret to use next out of `choices`.
     #[must_use]
     pub fn index(self, choices: usize) -> usize {
-        (self.worked + self.refused) % choices.max(1)
+        self.worked.wrapping_add(self.refused) % choices.max(1)
     }
 }
 
@@ -211,4 +211,19 @@ pub struct SinkRetry {
     pub attempts: u32,
     /// Not tried again before this.
     pub not_before: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecretChoice;
+
+    #[test]
+    fn some_secret_is_chosen_whatever_number_was_stored() {
+        for worked in [0, 3, usize::MAX] {
+            for refused in [0, 1, usize::MAX] {
+                assert!(SecretChoice { worked, refused }.index(2) < 2);
+                assert_eq!(SecretChoice { worked, refused }.index(0), 0);
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::slot::Slot;
 use crate::time::{Timestamp, parse_duration};
 
 mod discovery;
-mod headers;
+pub mod headers;
 
 /// The edge to all providers. Clones share connections and what was discovered.
 #[derive(Clone, Default)]
@@ -119,7 +119,10 @@ fn outgoing(provider: &Provider, asking: &Asking<'_>) -> Result<Outgoing, Failur
     })
 }
 
-fn read(
+/// What `incoming`, the answer to `asking`, means.
+///
+/// Errors: why there is no access token in it.
+pub fn read(
     provider: &Provider,
     asking: &Asking<'_>,
     incoming: Incoming,

@@ -16,16 +16,18 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::inbox::Inbox;
 use crate::shelf::Shelf;
-use crate::socket::routes::{Desk, Peer, router};
 
 mod pausing;
 mod problem;
 mod routes;
+
+pub use crate::socket::routes::{Desk, Peer, router};
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,7 +68,9 @@ pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox) {
             Ok((stream, _)) => {
                 let app = app.clone();
                 tokio::spawn(async move {
-                    converse(stream, app).await;
+                    if let Ok(credentials) = stream.peer_cred() {
+                        converse(stream, Peer { uid: credentials.uid() }, app).await;
+                    }
                     drop(place);
                 });
             }
@@ -82,10 +86,9 @@ fn places() -> usize {
     descriptors.map_or(MOST_CONNECTIONS, |limit| (limit / 2).clamp(1, MOST_CONNECTIONS))
 }
 
-/// Answers the requests of one connection; what goes wrong with it is the peer's business.
-async fn converse(stream: UnixStream, app: Router) {
-    let Ok(credentials) = stream.peer_cred() else { return };
-    let peer = Peer { uid: credentials.uid() };
+/// Answers the requests that `peer` sends over `stream`; what goes wrong with it is the peer's
+/// business.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, app: Router) {
     let service = tower_service(app, peer);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,7 +1,7 @@
 //! Collects everything that is wrong, and finds the word that was meant.
 
 use crate::config::place::{At, Places};
-use crate::problem::Problem;
+use crate::problem::{Problem, in_one_line};
 
 /// All problems found so far.
 pub struct Problems<'a> {
@@ -58,7 +58,7 @@ impl<'a> Problems<'a> {
     pub fn finish(mut self) -> Vec<Problem> {
         self.found.sort();
         self.found.dedup();
-        let problem = |(at, text)| Problem { place: self.places.find(at), text };
+        let problem = |(at, text): (At, String)| Problem { place: self.places.find(at), text: in_one_line(&text) };
         self.found.into_iter().map(problem).collect()
     }
 }

@@ -35,8 +35,8 @@ pub(crate) fn read(preset: &Preset, asking: &Asking<'_>, answer: &Answer, timing
         .map_err(|wrong| told(format!("with an expiry that cannot be used: {wrong}")))?;
     Ok(Issued {
         secret: token,
-        token_type: token_type(&preset.program, &document),
-        scopes: scopes(document.pointer(&plan.scope)),
+        token_type: token_type(&preset.program, &document, &redactor),
+        scopes: scopes(document.pointer(&plan.scope), asking, &redactor),
         issued_at: timing.asked_at,
         expires_at: expiry.at,
         extra: extra(&preset.program, asking, &document, &redactor),
@@ -85,28 +85,34 @@ fn access_token(program: &Program, document: &Value, redactor: &Redactor) -> Res
         None => "is not a text",
         Some("") => "is empty",
         Some(token) if token.len() > MAX_TOKEN => "is longer than 64 KiB",
-        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            "holds a space, a line break or another character that no token has"
-        }
+        Some(token) if !is_visible(token) => "holds a space, a line break or another character that no token has",
         Some(token) => return Ok(Secret::new(token.to_owned())),
     };
     Err(format!("with an access token that {unfit}"))
 }
 
 /// `Bearer` where the answer says nothing that could be a type.
-fn token_type(program: &Program, document: &Value) -> String {
-    let fits = |kind: &&str| (1..=64).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_graphic());
+fn token_type(program: &Program, document: &Value, redactor: &Redactor) -> String {
+    let fits = |kind: &&str| (1..=64).contains(&kind.len()) && is_visible(kind) && !redactor.occurs_in(kind);
     let given = document.pointer(&program.answer.token_type).and_then(Value::as_str);
     given.filter(fits).unwrap_or("Bearer").to_owned()
 }
 
-/// Separated by spaces (RFC 6749 section 3.3) or a list. An empty one says nothing.
-fn scopes(value: Option<&Value>) -> Option<Vec<String>> {
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Separated by spaces (RFC 6749 section 3.3) or a list. An empty one says nothing. What was not
+/// asked for may be anything: kept is what can be a scope and shows no secret.
+fn scopes(value: Option<&Value>, asking: &Asking<'_>, redactor: &Redactor) -> Option<Vec<String>> {
     let scopes: Vec<String> = match value? {
         Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => return None,
     };
+    let asked = |scope: &String| asking.scopes.contains(scope) || asking.context == Some(scope);
+    let fits = |scope: &String| !scope.is_empty() && is_visible(scope) && !redactor.occurs_in(scope);
+    let scopes: Vec<String> = scopes.into_iter().filter(|scope| asked(scope) || fits(scope)).collect();
     Some(scopes).filter(|scopes| !scopes.is_empty())
 }
 

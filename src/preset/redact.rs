@@ -1,5 +1,7 @@
 //! Words of a provider made fit to be shown: printable, short, and without any secret that was
-//! sent to it, in whichever shape it may come back.
+//! sent to it, in whichever shape it may come back, whole or in part.
+
+use std::collections::HashSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -13,6 +15,10 @@ use crate::secret::Secret;
 const SHOWN: usize = 200;
 /// Stands where a secret was.
 const BLANK: &str = "[…]";
+/// So many characters of a secret in a row are too much.
+const PIECE: usize = 16;
+/// Pieces are looked for in so many characters: far more than are shown.
+const LOOKED_AT: usize = 64 * SHOWN;
 
 /// Knows every shape of the secrets that were sent.
 pub(crate) struct Redactor {
@@ -30,8 +36,12 @@ impl Redactor {
         Self { shapes: shapes.into_iter().map(Secret::new).collect() }
     }
 
-    /// Whether a secret stands in `text`.
+    /// Whether a secret, or a piece of one, stands in `text`.
     pub(crate) fn occurs_in(&self, text: &str) -> bool {
+        self.stands_whole_in(text) || self.of_secrets(&text.chars().collect::<Vec<_>>()).contains(&true)
+    }
+
+    fn stands_whole_in(&self, text: &str) -> bool {
         self.shapes.iter().any(|shape| text.contains(shape.expose()))
     }
 
@@ -39,11 +49,42 @@ impl Redactor {
     /// then secrets blanked, and only then cut (a cut could leave the beginning of a secret).
     pub(crate) fn show(&self, text: &str) -> String {
         let joined: String = text.chars().filter(|c| is_printable(*c)).collect();
-        let mut shown = if self.occurs_in(&joined) { joined } else { in_one_line(text) };
+        let mut shown = if self.stands_whole_in(&joined) { joined } else { in_one_line(text) };
         for shape in &self.shapes {
             shown = shown.replace(shape.expose(), BLANK);
         }
-        shown.trim().chars().take(SHOWN).collect()
+        self.without_pieces(&shown).trim().chars().take(SHOWN).collect()
+    }
+
+    fn without_pieces(&self, text: &str) -> String {
+        let text: Vec<char> = text.chars().take(LOOKED_AT).collect();
+        let mut shown = String::with_capacity(text.len());
+        let mut before = false;
+        for (c, secret) in text.iter().zip(self.of_secrets(&text)) {
+            match (before, secret) {
+                (_, false) => shown.push(*c),
+                (false, true) => shown.push_str(BLANK),
+                (true, true) => {}
+            }
+            before = secret;
+        }
+        shown
+    }
+
+    /// For each character of `text`, whether it belongs to a piece of a secret.
+    fn of_secrets(&self, text: &[char]) -> Vec<bool> {
+        let mut found = vec![false; text.len()];
+        if text.len() < PIECE {
+            return found;
+        }
+        let shapes: Vec<Vec<char>> = self.shapes.iter().map(|shape| shape.expose().chars().collect()).collect();
+        let pieces: HashSet<&[char]> = shapes.iter().flat_map(|shape| shape.windows(PIECE)).collect();
+        for (at, piece) in text.windows(PIECE).enumerate() {
+            if pieces.contains(piece) {
+                found[at..at + PIECE].fill(true);
+            }
+        }
+        found
     }
 }
 
@@ -58,7 +99,7 @@ fn is_printable(c: char) -> bool {
     !c.is_control() && !hides
 }
 
-/// As it is, as URLs and forms carry it, as Basic carries it, as JSON writes it.
+/// As it is, as URLs and forms carry it, as Basic carries it, as JSON writes it, as dumps show it.
 fn shapes(client_id: &str, secret: &str) -> Vec<String> {
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let form_id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
@@ -76,7 +117,8 @@ fn shapes(client_id: &str, secret: &str) -> Vec<String> {
         shapes.extend([STANDARD.encode(&text), STANDARD_NO_PAD.encode(&text)]);
         shapes.extend([URL_SAFE.encode(&text), URL_SAFE_NO_PAD.encode(&text)]);
     }
-    shapes.push(form);
+    let hex = |digits: fn(u8) -> String| secret.bytes().map(digits).collect::<String>();
+    shapes.extend([form, hex(|byte| format!("{byte:02x}")), hex(|byte| format!("{byte:02X}"))]);
     shapes
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn read(program: &Program, answer: &Answer, document: Option<&Value>,
     let description = document.and_then(|document| description(program, document, redactor));
     match rule.and_then(|rule| rule.class).unwrap_or_else(|| class_of(answer.status)) {
         ClassText::Busy => Failure::Busy {
-            reason: busy(answer, code.as_deref(), description.as_deref()),
+            reason: busy(answer, code.as_deref(), description.as_deref(), redactor),
             status: answer.status,
             retry_after: answer.retry_after,
         },
@@ -71,10 +71,11 @@ fn class_of(status: u16) -> ClassText {
     }
 }
 
-fn busy(answer: &Answer, code: Option<&str>, description: Option<&str>) -> String {
+fn busy(answer: &Answer, code: Option<&str>, description: Option<&str>, redactor: &Redactor) -> String {
     let status = answer.status;
     if (300..400).contains(&status) {
-        let whereto = answer.location_host.as_deref().map(|host| format!(" to {host}")).unwrap_or_default();
+        let host = answer.location_host.as_deref().filter(|host| !redactor.occurs_in(host));
+        let whereto = host.map(|host| format!(" to {host}")).unwrap_or_default();
         return format!("HTTP {status}, a redirect{whereto}, which is not followed: is the URL right?");
     }
     let mut reason = format!("HTTP {status}{}", phrase(status));

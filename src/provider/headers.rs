@@ -11,12 +11,12 @@ use crate::time::Timestamp;
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// When the server wrote the answer, by its own clock.
-pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
     moment(text(headers, &DATE)?)
 }
 
 /// How long the server wants to be left alone: seconds, or a date (by its own clock, where it tells).
-pub(crate) fn retry_after(headers: &HeaderMap, answered_at: Timestamp) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, answered_at: Timestamp) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -27,13 +27,13 @@ pub(crate) fn retry_after(headers: &HeaderMap, answered_at: Timestamp) -> Option
 }
 
 /// The host that a redirect names: nothing else of it may be shown.
-pub(crate) fn location_host(headers: &HeaderMap, from: &str) -> Option<String> {
+pub fn location_host(headers: &HeaderMap, from: &str) -> Option<String> {
     let target = Url::parse(from).ok()?.join(text(headers, &LOCATION)?).ok()?;
     target.host_str().map(str::to_owned)
 }
 
 /// Whether the body is packed in a way that we did not ask for.
-pub(crate) fn is_packed(headers: &HeaderMap) -> bool {
+pub fn is_packed(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(CONTENT_ENCODING);
     encodings.iter().any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

@@ -25,15 +25,18 @@ use crate::time::Timestamp;
 
 /// What the routes need.
 #[derive(Clone)]
-pub(crate) struct Desk {
-    pub(crate) shelf: Shelf,
-    pub(crate) inbox: Inbox,
+pub struct Desk {
+    /// What is on offer.
+    pub shelf: Shelf,
+    /// Where to ask the loop.
+    pub inbox: Inbox,
 }
 
 /// Who is asking.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) uid: u32,
+pub struct Peer {
+    /// Its user.
+    pub uid: u32,
 }
 
 impl Peer {
@@ -47,7 +50,8 @@ impl Peer {
     }
 }
 
-pub(crate) fn router(desk: Desk) -> Router {
+/// All that can be asked.
+pub fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/tokens", get(list))
         .route("/v1/tokens/{name}", get(read))

@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_was_exported_stays_the_same_over_every_save() {
+        let number = "118446744073709551615";
+        let token =
+            "{\"type\":\"B\",\"scopes\":[],\"issued_at\":0,\"expires_at\":1,\"generation\":1,\"extra\":{\"k\":@}}";
+        let facts = format!("{{\"generation\":1,\"access_token\":{}}}", token.replace('@', number));
+        let entry = decode(Identity::stored("a"), format!("\0\0\0\0{facts}").as_bytes()).unwrap();
+        let row = encode(&entry, Persist::Encrypted).unwrap();
+        let again = encode(&decode(Identity::stored("a"), &row).unwrap(), Persist::Encrypted).unwrap();
+        assert_eq!(*row, *again);
+    }
+
+    #[test]
     fn the_smallest_row_is_an_entry() {
         let entry = decode(Identity::stored("a"), b"\0\0\0\0{\"generation\":0}").unwrap();
         assert_eq!(format!("{entry:?}"), format!("{:?}", Entry::new(Identity::stored("a"))));

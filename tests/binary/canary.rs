@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use serde_json::json;
 use tokend::demo::standin::{
     CORE_BANKING, Fault, OAUTH2, OPEN_PAYMENTS, PLAIN_ID, VIPPS, VIPPS_PARTNER, VIPPS_SUBSCRIPTION_KEYS, Vendor,
 };
+use url::form_urlencoded;
 
 use crate::delivery::{delivered, with_all_presets};
 use crate::setup::HOUR;
@@ -17,24 +21,64 @@ const ONE_OF_EACH_SLOT: [&str; 7] = ["accounts", "private", "core-bank", "vipps"
 const PIECE: usize = 20;
 
 /// Every piece of what must not be seen.
-struct Canary(HashSet<Vec<u8>>);
+pub struct Canary(HashSet<Vec<u8>>);
 
 impl Canary {
-    fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let pieces = |text: &str| text.as_bytes().windows(PIECE).map(<[u8]>::to_vec).collect::<Vec<_>>();
-        let pieces: HashSet<_> = texts.into_iter().flat_map(pieces).collect();
+    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let pieces = |shape: String| shape.as_bytes().windows(PIECE).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let pieces: HashSet<_> = texts.into_iter().flat_map(shapes).flat_map(pieces).collect();
         assert!(pieces.len() > 1000);
         Self(pieces)
     }
 
     #[track_caller]
-    fn must_not_be_in(&self, place: &str, content: &[u8]) {
+    pub fn must_not_be_in(&self, place: &str, content: &[u8]) {
         assert!(!content.is_empty(), "{place} is empty: nothing was looked at");
+        self.must_not_be_in_any(place, content);
+    }
+
+    /// In none of the files below `directory`, but for those that `may` hold secrets.
+    #[track_caller]
+    pub fn must_not_be_below(&self, directory: &Path, may: &dyn Fn(&Path) -> bool) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = fs::symlink_metadata(&path).unwrap().file_type();
+            if kind.is_dir() && !may(&path) {
+                self.must_not_be_below(&path, may);
+            } else if kind.is_file() && !may(&path) {
+                self.must_not_be_in_any(&path.display().to_string(), &fs::read(&path).unwrap());
+            }
+        }
+    }
+
+    #[track_caller]
+    fn must_not_be_in_any(&self, place: &str, content: &[u8]) {
         if let Some(at) = content.windows(PIECE).position(|piece| self.0.contains(piece)) {
             let around = &content[at.saturating_sub(60)..(at + 80).min(content.len())];
             panic!("{place} holds a secret: …{}…", String::from_utf8_lossy(around));
         }
     }
+}
+
+/// `text` as it is, and as it may be sent or dumped.
+fn shapes(text: &str) -> Vec<String> {
+    let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let quoted = serde_json::to_string(text).unwrap();
+    let (base64, base64_url) = (BASE64_STANDARD.encode(text), BASE64_URL_SAFE.encode(text));
+    let url = form.replace('+', "%20");
+    vec![
+        text.into(),
+        url.to_lowercase(),
+        url,
+        form.to_lowercase(),
+        form,
+        hex.to_uppercase(),
+        hex,
+        quoted,
+        base64,
+        base64_url,
+    ]
 }
 
 fn secret_of(vendor: Vendor) -> &'static str {

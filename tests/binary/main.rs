@@ -8,6 +8,7 @@
 )]
 
 mod canary;
+mod canary_failures;
 mod clocks;
 mod commands;
 mod delivery;

@@ -400,6 +400,40 @@ fn a_wrong_type_is_told_with_its_key() {
     assert_eq!(problems("parameters = 1\n[request]\nurl = 'x'"), ["parameters: must be a table"]);
 }
 
+#[test]
+fn a_piece_of_a_secret_is_blanked_as_well_and_a_host_that_is_one_is_not_named() {
+    let (parameters, secrets) = (Parameters::new(), secrets(&[("client_secret", "abcdefghijklmnopqrstuvwxyz")]));
+    let asking = asking(&parameters, &secrets);
+    let told = |answer: &Answer| preset(ALL_PLACES).read(&asking, answer, NOW, NOW).unwrap_err().to_string();
+    let said = |text: &str| {
+        told(&answer(400, &json!({"error": "no", "error_description": text}).to_string()))
+            .trim_start_matches("refused with HTTP 400, no: ")
+            .to_owned()
+    };
+    assert_eq!(said("got cdefghijklmnopqrstuv, want another"), "got […], want another");
+    assert_eq!(said("got 6162636465666768696a6b6c6d6e6f70 here"), "got […] here", "in hex");
+    assert_eq!(said("got abcdefghijklmno"), "got abcdefghijklmno", "a few letters are in many words");
+    let code = json!({"error": "abcdefghijklmnopqrst"}).to_string();
+    assert_eq!(told(&answer(400, &code)), "refused with HTTP 400");
+    let host = |host: &str| told(&Answer { location_host: Some(host.into()), ..answer(302, "") });
+    assert!(host("a.example").contains("a redirect to a.example,"));
+    assert!(host("abcdefghijklmnopqrstuvwxyz.example").contains("a redirect, which is not followed"));
+}
+
+#[test]
+fn type_and_scopes_of_an_answer_show_no_secret_and_nothing_that_cannot_be_one() {
+    let (parameters, secrets) = (Parameters::new(), secrets(&[("client_secret", "abcdefghijklmnopqrstuvwxyz")]));
+    let scopes = ["read".to_owned(), "abcdefghijklmnopqrstuvwxyz".to_owned()];
+    let asking = Asking { scopes: &scopes[..1], ..asking(&parameters, &secrets) };
+    let read = |scopes: serde_json::Value| {
+        let body = json!({"access_token": "t", "expires_in": 60, "token_type": scopes[1], "scope": scopes});
+        preset(ALL_PLACES).read(&asking, &answer(200, &body.to_string()), NOW, NOW).unwrap()
+    };
+    let issued = read(json!(["read", scopes[1], "a b", "a\nb", "é", ""]));
+    assert_eq!((issued.token_type.as_str(), issued.scopes.unwrap()), ("Bearer", vec!["read".to_owned()]));
+    assert_eq!(read(json!(["other", "DPoP"])).scopes.unwrap(), ["other", "DPoP"]);
+}
+
 const ALL_PLACES: &str = r#"
 [parameters.client_id]
 [parameters.client_secret]

@@ -94,6 +94,7 @@ fn variables_that_set_nothing_are_named() {
         ("TOKEND_TOKENS__A__REQUIRED", "x"),
         ("TOKEND_VAULTS__MAIN__ADDRESS", "x"),
         ("TOKEND__X", "x"),
+        ("TOKEND__\u{1b}[2J", "x"),
     ];
     let expected = r#"
 TOKEND_DAEMON__READY_TIMEOUT: "soon" is not a duration; write it like "90s", "5m" or "1h30m"
@@ -109,6 +110,7 @@ TOKEND_PROVIDERS__OP__TLS: expected a table, found a string
 TOKEND_PROVIDERS__OP__TLS__CA_FILE: another variable sets tls as a whole; keep one of them
 TOKEND_TOKENS__A__REQUIRED: variables do not reach [tokens.*]; set it in a file
 TOKEND_VAULTS__MAIN__ADDRESS: "vaults" is not yet in this version; remove it
+TOKEND__\u{1b}[2J: unknown section "_\u{1b}[2j"; choose one of daemon, log, providers
 TOKEND__X: unknown section "_x"; choose one of daemon, log, providers
 "#;
     assert_eq!(told(parse_all(&[source("t.toml", GOOD)], &environment)).trim(), expected.trim());
