@@ -21,6 +21,7 @@ use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
+mod overlooked;
 mod queues;
 pub mod readiness;
 mod refresh;

@@ -9,7 +9,7 @@
 
 mod database;
 mod place;
-mod row;
+pub mod row;
 mod writer;
 
 use std::path::{Path, PathBuf};
