@@ -40,6 +40,8 @@ pub struct Judge {
     /// Whether it is not there or asleep: nothing is expected of it.
     pub is_away: bool,
     failing_since: Option<Ms>,
+    /// When a save failed last.
+    failed_at: Option<Ms>,
     watches: BTreeSet<(Ms, Watch)>,
     /// What each sink should hold: the slot, and the index of the token.
     wishes: BTreeMap<usize, (usize, usize)>,
@@ -53,6 +55,16 @@ pub struct Judge {
     touched: BTreeSet<usize>,
     /// How much longer things may take where many slots share an endpoint.
     slack: Ms,
+}
+
+/// What the state holds when the daemon starts, besides access tokens.
+#[derive(Debug, Default)]
+pub struct Saved {
+    pub is_lost: bool,
+    /// Requests that were about to leave, or under way.
+    pub intentions: Vec<(usize, Ms)>,
+    /// Sinks that it knows to have written.
+    pub sinks: BTreeSet<usize>,
 }
 
 /// What a sink holds.
@@ -105,13 +117,13 @@ struct Case {
     /// What the state holds of it.
     kept: Option<Held>,
     generation: u64,
+    /// The generation that the state holds.
+    kept_generation: u64,
     /// Access tokens lately issued, with the generation under which they were seen first.
     truths: VecDeque<(Truth, Option<u64>)>,
     counted: VecDeque<Counted>,
     denied: Option<Denied>,
     granted: Option<BTreeSet<String>>,
-    /// Not asked before this, because the same access token came again.
-    same_again: Option<Ms>,
     unreachable: u32,
     refused: u32,
     secrets_refused: usize,
@@ -153,6 +165,8 @@ struct Held {
     expires_at: Ms,
     scopes: BTreeSet<String>,
     asked: BTreeSet<String>,
+    /// Not asked before this, because the same access token came again.
+    same_again: Option<Ms>,
     is_saved: bool,
 }
 
@@ -161,6 +175,8 @@ struct Counted {
     at: Ms,
     arrived: bool,
     is_saved: bool,
+    /// Whether the daemon knows of it; what was never saved it forgets when it is killed.
+    is_known: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -191,11 +207,11 @@ impl Case {
             held: None,
             kept: None,
             generation: 0,
+            kept_generation: 0,
             truths: VecDeque::new(),
             counted: VecDeque::new(),
             denied: None,
             granted: None,
-            same_again: None,
             unreachable: 0,
             refused: 0,
             secrets_refused: 0,
@@ -232,6 +248,7 @@ impl Judge {
             pauses: VecDeque::new(),
             is_away: false,
             failing_since: None,
+            failed_at: None,
             watches: BTreeSet::new(),
             wishes: BTreeMap::new(),
             unwished: BTreeMap::new(),
@@ -268,7 +285,7 @@ impl Judge {
     }
 
     /// The daemon starts, with what was saved; whatever it knew besides is gone.
-    pub fn start(&mut self, down_since: Ms, lost_state: bool) {
+    pub fn start(&mut self, down_since: Ms, saved: &Saved) {
         let now = self.now;
         self.started_at = now;
         self.pauses.push_back((down_since, now));
@@ -278,21 +295,22 @@ impl Judge {
         self.endpoints.clear();
         self.shelf.clear();
         for slot in &mut self.slots {
-            if slot.asking.take().is_some_and(|asking| slot.counted.iter().all(|counted| counted.at != asking.at)) {
-                slot.counted.push_back(Counted { at: down_since, arrived: false, is_saved: true });
-            }
-            slot.counted.iter_mut().filter(|counted| !counted.is_saved).for_each(|counted| {
-                counted.arrived = false;
-                counted.is_saved = true;
-            });
+            slot.asking = None;
+            slot.counted.iter_mut().filter(|counted| !counted.is_saved).for_each(|counted| counted.is_known = false);
             slot.held.clone_from(&slot.kept);
+            slot.renumber();
             slot.refresh_is_asked = false;
             (slot.unreachable, slot.refused, slot.secrets_refused) = (0, 0, 0);
             slot.not_before = Ms::MIN;
-            if lost_state {
+            if saved.is_lost {
                 slot.forget(now);
             }
         }
+        for (slot, at) in &saved.intentions {
+            let possibly = Counted { at: *at, arrived: false, is_saved: true, is_known: true };
+            self.slots[*slot].counted.push_back(possibly);
+        }
+        self.contents.retain(|sink, _| self.wishes.contains_key(sink) || saved.sinks.contains(sink));
         self.adopt();
     }
 
@@ -358,7 +376,7 @@ impl Judge {
             self.look(watch, sky);
         }
         self.now = to;
-        while self.pauses.front().is_some_and(|(_, end)| *end + 2 * HOUR < to) {
+        while self.pauses.front().is_some_and(|(_, end)| *end + 12 * HOUR < to) {
             self.pauses.pop_front();
         }
     }
@@ -392,11 +410,22 @@ impl Wanted {
 }
 
 impl Case {
+    /// What was never saved may be counted again; so may what is not held any more and comes again.
+    fn renumber(&mut self) {
+        self.generation = self.kept_generation;
+        let held = self.held.as_ref().map(|held| held.text.as_str());
+        for (truth, generation) in &mut self.truths {
+            if held != Some(truth.text.as_str()) {
+                *generation = None;
+            }
+        }
+    }
+
     /// The state was lost, and with it all that was known.
     fn forget(&mut self, now: Ms) {
-        (self.held, self.kept, self.denied, self.granted, self.same_again) = (None, None, None, None, None);
-        self.generation = 0;
-        self.truths.clear();
-        self.counted = VecDeque::from([Counted { at: now, arrived: false, is_saved: true }]);
+        (self.held, self.kept, self.denied, self.granted) = (None, None, None, None);
+        (self.generation, self.kept_generation) = (0, 0);
+        self.renumber();
+        self.counted = VecDeque::from([Counted { at: now, arrived: false, is_saved: true, is_known: true }]);
     }
 }

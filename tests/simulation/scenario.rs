@@ -151,7 +151,7 @@ fn account(rng: &mut Rng) -> Account {
         persists: kind != Kind::Own || rng.chance(80),
         lead: rng.pick(&leads),
         lifetime,
-        same_until: rng.chance(15).then(|| rng.pick(&[0, 15 * SECOND, MINUTE])),
+        same_until: rng.chance(15).then(|| rng.pick(&[15 * SECOND, MINUTE])),
         silent: rng.chance(40),
         ..plain_account(rng)
     }

@@ -22,7 +22,7 @@ use super::moment::{BEGINNING, Ms, SECOND, shown};
 use super::oracle::deliveries::{Handed, Kept};
 use super::oracle::requests::OnDisk;
 use super::oracle::watches::TIMEOUT;
-use super::oracle::{Content, Judge};
+use super::oracle::{Content, Judge, Saved};
 use super::provider::{Desk, Situation, Verdict, guess, hear, listen};
 use super::rng::Rng;
 use super::scenario::{Act, Scenario};
@@ -142,10 +142,22 @@ impl Simulated {
         let config = self.spec.config();
         self.learn(&config);
         self.judge.spec = self.spec.clone();
-        self.judge.start(self.down_since, lost);
+        let saved = self.saved(lost);
+        self.judge.start(self.down_since, &saved);
         self.tell(|| format!("--- the daemon starts{}", if lost { ", its state is lost" } else { "" }));
         let entries = self.disk.values().map(|(entry, persist)| outlived(entry, *persist)).collect();
         (config, entries, lost)
+    }
+
+    fn saved(&self, is_lost: bool) -> Saved {
+        let mut saved = Saved { is_lost, ..Saved::default() };
+        for (entry, _) in self.disk.values() {
+            let intention = entry.intention.as_ref();
+            saved.intentions.extend(intention.map(|i| (self.slots[&entry.identity], self.true_time(i.at))));
+            let held = entry.receipts.iter().filter(|(_, receipt)| receipt.held.is_some());
+            saved.sinks.extend(held.map(|(sink, _)| sink_at(sink.as_str())));
+        }
+        saved
     }
 
     /// How the life ended.
@@ -383,11 +395,7 @@ impl Simulated {
             self.judge.written(sink.as_str(), content);
         }
         if let Some((sink, fingerprint)) = remove {
-            let contents = &mut self.judge.contents;
-            let sink = sink_at(sink.as_str());
-            if contents.get(&sink).is_some_and(|content| content.fingerprint == fingerprint) {
-                contents.remove(&sink);
-            }
+            self.judge.withdrawn(sink.as_str(), fingerprint);
         }
         if let Some(verdict) = verdict {
             self.judge.answer(slot, &verdict);
@@ -493,7 +501,7 @@ impl World for Simulated {
                     self.check_agenda(keeper);
                 }
             }
-            Seen::Reloaded if self.judge_is_behind() => {
+            Seen::Reloaded => {
                 self.judge.spec = self.spec.clone();
                 self.judge.adopt();
             }
@@ -537,10 +545,6 @@ impl World for Simulated {
 }
 
 impl Simulated {
-    fn judge_is_behind(&self) -> bool {
-        self.judge.spec.toml() != self.spec.toml()
-    }
-
     /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy.
     fn check_agenda(&mut self, keeper: &Keeper) {
         let overlooked = keeper.overlooked(self.timestamp(self.turn_at));
@@ -570,6 +574,7 @@ fn content_of(delivery: &Delivery, slot: usize, expires_at: Ms) -> Content {
     let token = &delivery.access_token;
     let mut hash = Rng::of(u64::from(json), &[token.generation.0, expires_at as u64, slot as u64]);
     let mut fingerprint = [0; 16];
+    token.secret.expose().bytes().enumerate().for_each(|(n, byte)| fingerprint[8 + n % 8] ^= byte.rotate_left(n as u32 / 8));
     fingerprint[..8].copy_from_slice(&hash.next().to_le_bytes());
     let text = token.secret.expose().to_owned();
     Content { slot, text, generation: token.generation.0, expires_at, json, fingerprint }

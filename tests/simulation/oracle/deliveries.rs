@@ -25,6 +25,7 @@ pub struct Kept<'a> {
 impl Judge {
     /// A save failed.
     pub fn not_saved(&mut self) {
+        self.failed_at = Some(self.now);
         if self.failing_since.is_none() {
             self.failing_since = Some(self.now);
             let (now, wait) = (self.now, 6 * SECOND);
@@ -44,6 +45,7 @@ impl Judge {
             let words = format!("the generation of {} falls from {} to {}", case.key, case.generation, row.generation);
             return self.broken("L15", words);
         }
+        case.kept_generation = row.generation;
         case.counted.iter_mut().for_each(|counted| counted.is_saved = true);
         while case.counted.front().is_some_and(|counted| counted.at + 32 * 24 * HOUR < now) || case.counted.len() > 400 {
             case.counted.pop_front();
@@ -176,16 +178,21 @@ impl Judge {
     pub fn withdrawing(&mut self, path: &str) {
         let (now, sink) = (self.now, sink_at(path));
         self.delivered.remove(&sink);
-        let Some((slot, token)) = self.wishes.get(&sink) else {
-            if self.unwished.get(&sink).is_some_and(|since| now < since + 3 * SECOND) {
-                self.broken("L17", format!("{path} is withdrawn sooner than 3 s after it left the configuration"));
-            }
-            return;
-        };
+        if self.unwished.get(&sink).is_some_and(|since| now < since + 3 * SECOND) {
+            self.broken("L17", format!("{path} is withdrawn sooner than 3 s after it left the configuration"));
+        }
+    }
+
+    /// A sink is emptied of what has this fingerprint; of nothing else.
+    pub fn withdrawn(&mut self, path: &str, fingerprint: [u8; 16]) {
+        let (now, sink) = (self.now, sink_at(path));
+        let Some(content) = self.contents.get(&sink).filter(|content| content.fingerprint == fingerprint) else { return };
+        let expired = content.expires_at <= now;
+        self.contents.remove(&sink);
+        let Some((slot, token)) = self.wishes.get(&sink) else { return };
         let removes = self.slots[*slot].wanted.as_ref().is_some_and(|wanted| wanted.tokens[*token].removes);
-        let expired = self.contents.get(&sink).is_none_or(|content| content.expires_at <= now);
-        if !removes || !expired {
-            self.broken("L13", format!("{path} is withdrawn (expired: {expired}, on_expired removes: {removes})"));
+        if self.adopted_at + SECOND < now && (!removes || !expired) {
+            self.broken("L13", format!("{path} is emptied (expired: {expired}, on_expired removes: {removes})"));
         }
     }
 
@@ -205,7 +212,7 @@ impl Judge {
             let case = &self.slots[slot];
             let exclusive = self.spec.accounts[case.account].is_exclusive();
             let (Some(wanted), Some(held)) = (&case.wanted, case.live(now)) else { continue };
-            if !held.is_saved && !self.memory_comes_first() {
+            if (!held.is_saved || self.failing_since.is_some()) && !self.memory_comes_first() {
                 self.touched.insert(slot);
                 continue;
             }

@@ -41,11 +41,15 @@ impl Judge {
 
     /// Whether something makes a request right although the access token held is not due (L2).
     fn is_forced(&self, case: &Case) -> bool {
+        let account = &self.spec.accounts[case.account];
         let (Some(wanted), Some(held)) = (&case.wanted, case.live(self.now)) else { return false };
+        if self.now >= held.expires_at - account.lead_of(held.expires_at - held.asked_at) {
+            return false;
+        }
         if case.refresh_is_asked {
             return true;
         }
-        let exclusive = self.spec.accounts[case.account].is_exclusive();
+        let exclusive = account.is_exclusive();
         let suffices = if exclusive { held.covers(&wanted.union) } else { wanted.union.is_subset(&held.asked) };
         let denied = case.denied.as_ref().filter(|denied| denied.scopes == wanted.union);
         let again = |denied: &Denied| self.now >= denied.at + DAY || denied.outright && self.adopted_at > denied.at;
@@ -61,11 +65,11 @@ impl Judge {
             if now < due {
                 return Err(("L2", format!("asks {} ms before the lead", due - now)));
             }
-            if case.same_again.is_some_and(|at| now < at) {
+            if held.same_again.is_some_and(|at| now < at) && !case.refresh_is_asked {
                 return Err(("L8", "asks again too soon after the same access token came".into()));
             }
         }
-        if now < case.not_before && !forced {
+        if now < case.not_before && !forced && !case.refresh_is_asked {
             return Err(("L11", format!("tries again {} ms too soon", case.not_before - now)));
         }
         self.may_spend(case, forced)?;
@@ -90,7 +94,7 @@ impl Judge {
         let Some((issues, per)) = self.spec.accounts[case.account].budget else { return Ok(()) };
         let beside_a_live_one = forced && case.live(self.now).is_some();
         let places = issues as usize - usize::from(beside_a_live_one);
-        let counted = || case.counted.iter().filter(|counted| counted.at + per > self.now);
+        let counted = || case.counted.iter().filter(|counted| counted.is_known && counted.at + per > self.now);
         let issued = counted().filter(|counted| counted.arrived).count();
         if issued >= places {
             return Err(("L5", format!("{issued} were issued of {issues}, and it asks for another (forced: {forced})")));
@@ -121,8 +125,10 @@ impl Judge {
         if endpoint.in_flight >= 8 {
             return Err(("L12", "nine requests at a time".into()));
         }
+        // What waits for the state to be written was counted when it was decided.
         let lately = endpoint.left.iter().filter(|at| **at + MINUTE > now + 50).count();
-        if self.rate(account.endpoint).is_some_and(|rate| lately >= rate as usize) {
+        let failed_lately = self.failed_at.is_some_and(|at| at + 2 * MINUTE > now);
+        if !failed_lately && self.rate(account.endpoint).is_some_and(|rate| lately >= rate as usize) {
             return Err(("L12", format!("{lately} requests in a minute are more than the rate")));
         }
         Ok(())
@@ -145,9 +151,9 @@ impl Judge {
     /// An access token was issued for the slot, whether or not it ever arrives.
     pub fn issued(&mut self, slot: usize, reply: &Reply) {
         let Some(truth) = reply.issued.clone() else { return };
-        let truths = &mut self.slots[slot].truths;
+        let (now, truths) = (self.now, &mut self.slots[slot].truths);
         truths.push_back((truth, None));
-        if truths.len() > 8 {
+        while truths.len() > 8 && truths.front().is_some_and(|(truth, _)| truth.expires_at < now) {
             truths.pop_front();
         }
     }
@@ -165,7 +171,7 @@ impl Judge {
             Verdict::Grant { text, seconds, scopes } => self.take(slot, asking, (text, *seconds, scopes)),
             Verdict::Silence { taken: false } => self.unreachable(slot),
             Verdict::Silence { taken: true } | Verdict::Junk(_) => {
-                let possibly = Counted { at: asking.at, arrived: false, is_saved: false };
+                let possibly = Counted { at: asking.at, arrived: false, is_saved: false, is_known: true };
                 self.slots[slot].counted.push_back(possibly);
                 self.unreachable(slot);
             }
@@ -194,7 +200,7 @@ impl Judge {
         let same = case.live(now).filter(|held| held.text == *text).cloned();
         let told = asking.at + seconds * SECOND;
         if same.is_none() {
-            case.counted.push_back(Counted { at: now, arrived: true, is_saved: false });
+            case.counted.push_back(Counted { at: now, arrived: true, is_saved: false, is_known: true });
         }
         if told <= now {
             return self.unreachable(slot);
@@ -207,20 +213,22 @@ impl Judge {
             let missing = !union.is_subset(&scopes);
             case.denied = missing.then(|| Denied { scopes: union, at: now, outright: false });
         }
-        let (asked_at, expires_at) = match &same {
-            Some(held) => {
-                let expires_at = held.expires_at.min(told);
-                let left = expires_at - now;
-                let last = expires_at - ((expires_at - held.asked_at) / 50).min(10 * SECOND);
-                case.same_again = Some((now + left / 2).min(last).max(now + 10 * SECOND) - 50);
-                (held.asked_at, expires_at)
-            }
-            None => {
-                case.same_again = None;
-                (asking.at, told)
-            }
+        let mut taken = Held {
+            text: text.to_owned(),
+            asked_at: asking.at,
+            expires_at: told,
+            scopes,
+            asked,
+            same_again: None,
+            is_saved: false,
         };
-        case.held = Some(Held { text: text.to_owned(), asked_at, expires_at, scopes, asked, is_saved: false });
+        if let Some(held) = &same {
+            (taken.asked_at, taken.expires_at) = (held.asked_at, held.expires_at.min(told));
+            let last = taken.expires_at - ((taken.expires_at - held.asked_at) / 50).min(10 * SECOND);
+            let half = now + (taken.expires_at - now) / 2;
+            taken.same_again = Some(half.min(last).max(now + 10 * SECOND) - 50);
+        }
+        case.held = Some(taken);
         self.arm(slot);
     }
 

@@ -33,7 +33,7 @@ impl Judge {
         let later = if account.is_exclusive() { 0 } else { lead / 2 };
         let asked = case.asking.is_some() || case.requests.back().is_some_and(|at| *at >= from);
         let too_early = now < from + later + 3 * SECOND;
-        if asked || too_early || case.same_again.is_some() || wanted.since > from || self.adopted_at > from {
+        if asked || too_early || held.same_again.is_some() || wanted.since > from || self.adopted_at > from {
             return;
         }
         if self.troubled(case, from - MINUTE, now, sky).is_empty() {
