@@ -151,6 +151,11 @@ impl Queues {
         self.queues.values_mut().for_each(|queue| queue.follow_clock(step));
     }
 
+    /// Whether `identity` waits for a place.
+    pub(crate) fn is_waiting(&self, identity: &Identity) -> bool {
+        self.queues.values().any(|queue| queue.waiting.iter().any(|waiting| &waiting.identity == identity))
+    }
+
     /// How many requests are under way.
     pub(crate) fn in_flight(&self) -> usize {
         self.queues.values().map(|queue| queue.in_flight).sum()

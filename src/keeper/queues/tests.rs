@@ -5,13 +5,6 @@ use std::sync::Arc;
 use crate::fixtures::*;
 use crate::keeper::queues::*;
 
-impl Queues {
-    /// Whether `identity` waits for a place.
-    pub(crate) fn is_waiting(&self, identity: &Identity) -> bool {
-        self.queues.values().any(|queue| queue.waiting.iter().any(|waiting| &waiting.identity == identity))
-    }
-}
-
 /// The higher the number, the earlier the name.
 fn identity(n: i64) -> Identity {
     Identity::new(&[&(900 - n).to_string()])

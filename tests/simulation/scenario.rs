@@ -1,0 +1,236 @@
+//! One run: what the operator wants at first, and all that happens to it. Plain data made from a
+//! seed, so that it can be run again, printed and made smaller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::moment::{DAY, HOUR, MINUTE, Ms, SECOND};
+use super::rng::Rng;
+use super::sky::{Mood, Trouble, What};
+use super::spec::{Account, Change, Kind, SCOPES, Spec, Token};
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub end: Ms,
+    pub spec: Spec,
+    pub troubles: Vec<Trouble>,
+    /// Ordered by time.
+    pub acts: Vec<(Ms, Act)>,
+    /// Whether requests and answers pass through the presets as text.
+    pub speaks: bool,
+}
+
+/// Something that people, or the host, do to the daemon.
+#[derive(Clone, Debug)]
+pub enum Act {
+    Edit(Change),
+    /// An admin asks for a refresh of a token.
+    Refresh(String),
+    /// It is killed so many steps later, and comes back after a while.
+    Kill { steps: usize, down: Ms, loses_state: bool },
+    /// It is stopped, and comes back after a while.
+    Stop { down: Ms },
+    /// The host sleeps.
+    Suspend(Ms),
+}
+
+impl Scenario {
+    /// A short run with everything in it.
+    pub fn short(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let end = rng.stretched(20 * MINUTE, 8 * HOUR);
+        let accounts: Vec<Account> = (0..=rng.below(3)).map(|_| account(&mut rng)).collect();
+        let mut sinks = 0;
+        let tokens: Vec<Token> =
+            (0..=rng.below(5)).map(|number| token(&mut rng, &accounts, number, &mut sinks)).collect();
+        let spec = Spec { accounts, tokens };
+        let troubles = (0..rng.below(7)).map(|_| trouble(&mut rng, &spec, end)).collect();
+        let mut acts: Vec<(Ms, Act)> =
+            (0..rng.below(8)).map(|number| (rng.between(0, end), act(&mut rng, &spec, number))).collect();
+        acts.sort_by_key(|(at, _)| *at);
+        Self { seed, end, spec, troubles, acts, speaks: true }
+    }
+
+    /// Nothing ever goes wrong.
+    pub fn healthy(seed: u64) -> Self {
+        Self { troubles: Vec::new(), acts: Vec::new(), ..Self::short(seed) }
+    }
+
+    /// Many slots for a long time: vendors' lifetimes, and now and then an outage of each kind.
+    pub fn fleet(seed: u64, slots: usize, end: Ms) -> Self {
+        let mut rng = Rng::new(seed);
+        let endpoints = 5;
+        let mut spec = Spec { accounts: Vec::new(), tokens: Vec::new() };
+        for number in 0..slots {
+            let kind = match number % 50 {
+                0 | 1 => Kind::OpenPayments,
+                2 | 3 => Kind::Shared,
+                _ => Kind::Own,
+            };
+            let lifetime = match number % 50 {
+                0 => HOUR,
+                1..=3 => 8 * HOUR,
+                _ => rng.pick(&[DAY, DAY, 7 * DAY]),
+            };
+            let account = Account { kind, lifetime, endpoint: number % endpoints, ..plain_account(&mut rng) };
+            let sinks = BTreeMap::from([(number, number % 3 == 0)]);
+            spec.tokens.push(Token { account: number, sinks, ..plain_token(number) });
+            spec.accounts.push(account);
+        }
+        let mut scenario = Self { seed, end, spec, troubles: Vec::new(), acts: Vec::new(), speaks: false };
+        let mut at = 0;
+        while at < end {
+            at += rng.between(2 * DAY, 6 * DAY);
+            let to = at + rng.stretched(10 * SECOND, 3 * HOUR);
+            scenario.troubles.push(Trouble { from: at, to, what: common_trouble(&mut rng, endpoints, slots) });
+            let down = rng.stretched(SECOND, 10 * MINUTE);
+            let kill = Act::Kill { steps: rng.below(40), down, loses_state: false };
+            scenario.acts.push((at + rng.between(0, DAY), kill));
+        }
+        scenario.acts.sort_by_key(|(at, _)| *at);
+        scenario
+    }
+}
+
+fn common_trouble(rng: &mut Rng, endpoints: usize, slots: usize) -> What {
+    let endpoint = rng.below(endpoints);
+    match rng.below(8) {
+        0 => What::State,
+        1 => What::SinkFails(rng.below(slots)),
+        2 => What::SinkHangs(rng.below(slots)),
+        3 => What::Endpoint(endpoint, Mood::TimesOut),
+        4 => What::Endpoint(endpoint, Mood::Busy(503)),
+        5 => What::Endpoint(endpoint, Mood::Closed(120)),
+        6 => What::Account(rng.below(slots), Mood::Patience(300)),
+        _ => What::Endpoint(endpoint, Mood::Unreachable),
+    }
+}
+
+fn plain_account(rng: &mut Rng) -> Account {
+    Account {
+        endpoint: 0,
+        kind: Kind::Own,
+        renamed: 0,
+        budget: None,
+        rate: None,
+        secrets: 1,
+        persists: true,
+        lead: None,
+        lifetime: HOUR,
+        latency: rng.between(20, 400),
+        same_until: None,
+        silent: false,
+    }
+}
+
+fn plain_token(number: usize) -> Token {
+    Token {
+        name: format!("token{number}"),
+        account: 0,
+        context: number % 2,
+        scopes: BTreeSet::from([0]),
+        sinks: BTreeMap::new(),
+        removes: false,
+    }
+}
+
+fn account(rng: &mut Rng) -> Account {
+    let kind = rng.pick(&[Kind::OpenPayments, Kind::OpenPayments, Kind::Shared, Kind::Own]);
+    let lifetime = rng.pick(&[2 * MINUTE, 5 * MINUTE, 20 * MINUTE, HOUR, HOUR, 4 * HOUR]);
+    let budgets = [None, Some((3, HOUR)), Some((20, HOUR)), Some((4, 20 * MINUTE))];
+    let open_payments = kind == Kind::OpenPayments;
+    let budget = rng.pick(&budgets).or(open_payments.then_some((30, HOUR)));
+    let leads = [None, None, None, Some(0), Some(30 * SECOND), Some(2 * MINUTE)];
+    Account {
+        endpoint: rng.below(2),
+        kind,
+        budget,
+        rate: rng.chance(15).then(|| rng.pick(&[2, 6, 60])),
+        secrets: rng.pick(&[1, 1, 2, 3]),
+        persists: kind != Kind::Own || rng.chance(80),
+        lead: rng.pick(&leads),
+        lifetime,
+        same_until: rng.chance(15).then(|| rng.pick(&[15 * SECOND, MINUTE])),
+        silent: rng.chance(40),
+        ..plain_account(rng)
+    }
+}
+
+fn token(rng: &mut Rng, accounts: &[Account], number: usize, sinks: &mut usize) -> Token {
+    let scopes = (0..SCOPES).filter(|_| rng.chance(40)).collect::<BTreeSet<usize>>();
+    let first = *sinks;
+    *sinks += rng.pick(&[0, 1, 1, 2]);
+    Token {
+        account: rng.below(accounts.len()),
+        context: rng.below(2),
+        scopes: if scopes.is_empty() { BTreeSet::from([rng.below(SCOPES)]) } else { scopes },
+        sinks: (first..*sinks).map(|sink| (sink, rng.chance(30))).collect(),
+        removes: rng.chance(30),
+        ..plain_token(number)
+    }
+}
+
+fn trouble(rng: &mut Rng, spec: &Spec, end: Ms) -> Trouble {
+    let from = rng.between(0, end);
+    let to = from + rng.stretched(SECOND, 2 * HOUR);
+    let sink = rng.below(6);
+    let what = match rng.below(10) {
+        0 => What::SinkFails(sink),
+        1 => What::SinkHangs(sink),
+        2 => What::State,
+        3..=6 => What::Endpoint(rng.below(2), mood(rng)),
+        _ => What::Account(rng.below(spec.accounts.len()), mood(rng)),
+    };
+    Trouble { from, to, what }
+}
+
+fn mood(rng: &mut Rng) -> Mood {
+    let patience = rng.pick(&[1, 30, 300, 7200]);
+    match rng.below(13) {
+        0 | 1 => Mood::Unreachable,
+        2 => Mood::TimesOut,
+        3 => Mood::Busy(rng.pick(&[302, 408, 429, 500, 503])),
+        4 => Mood::Patience(patience),
+        5 => Mood::Closed(patience),
+        6 => Mood::Slow(rng.between(SECOND, 9 * SECOND)),
+        7 => Mood::Loses,
+        8 => Mood::Junk(rng.below(8)),
+        9 => Mood::Forgets(rng.below(2)),
+        10 => Mood::Denies(rng.below(SCOPES)),
+        11 => Mood::Withholds(rng.below(SCOPES)),
+        _ => Mood::Lies,
+    }
+}
+
+fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
+    let down = rng.stretched(100, 20 * MINUTE);
+    match rng.below(12) {
+        0..=2 => Act::Kill { steps: rng.below(12), down, loses_state: rng.chance(10) },
+        3 => Act::Stop { down },
+        4 => Act::Suspend(rng.stretched(SECOND, 3 * HOUR)),
+        5 | 6 => Act::Refresh(format!("token{}", rng.below(spec.tokens.len()))),
+        _ => Act::Edit(change(rng, spec, number)),
+    }
+}
+
+fn change(rng: &mut Rng, spec: &Spec, number: usize) -> Change {
+    let token = format!("token{}", rng.below(spec.tokens.len()));
+    let account = rng.below(spec.accounts.len());
+    match rng.below(12) {
+        0 => Change::Drop(token),
+        1 => {
+            let mut sinks = 20 + number;
+            Change::Add(self::token(rng, &spec.accounts, 10 + number, &mut sinks))
+        }
+        2 => Change::RenameTable(account),
+        3 => Change::RenameToken(token, format!("token{}", 20 + number)),
+        4 | 5 => Change::Widen(token, rng.below(SCOPES)),
+        6 => Change::Narrow(token, rng.below(SCOPES)),
+        7 => Change::TakeSink(token, rng.below(6), rng.chance(30)),
+        8 => Change::DropSink(token, rng.below(6)),
+        9 => Change::FlipRemoval(token),
+        10 => Change::Lead(account, rng.pick(&[None, Some(0), Some(30 * SECOND), Some(2 * MINUTE)])),
+        _ => Change::TakeBack,
+    }
+}
