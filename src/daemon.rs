@@ -66,6 +66,8 @@ pub enum Event {
     StatusOf(Name, AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
+    /// A moment of this schedule has come.
+    Moment(String),
     /// How things stand, in the log.
     LogStatus,
     /// The end.
@@ -183,6 +185,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             keeper.adopt(config, now);
             world.observe(keeper, Seen::Reloaded);
         }
+        Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

@@ -95,7 +95,9 @@ fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Vec<Timestamp> {
     while at < horizon && moments.len() < MOST_MOMENTS {
         moments.push(at);
         let token = imagined(slot, at, moments.len() as u64);
-        at = renewal_of(slot, &token).max(at + Duration::from_secs(1));
+        let scheduled = slot.schedule.as_ref().and_then(|schedule| schedule.next_after(at));
+        let next = renewal_of(slot, &token).min(scheduled.unwrap_or(Timestamp::NEVER));
+        at = next.max(at + Duration::from_secs(1));
     }
     moments
 }

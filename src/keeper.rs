@@ -29,6 +29,7 @@ mod refresh;
 mod release;
 mod reload;
 mod savings;
+mod schedule;
 
 /// What is wanted and known of one slot, and what is under way for it.
 #[derive(Debug)]

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
 use crate::credentials;
+use crate::cron::{Schedules, watch_schedules};
 use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
 use crate::http::Http;
@@ -100,6 +101,8 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), config_path));
     }
+    let (schedules, wanted) = watch::channel(Schedules::new());
+    tasks.spawn(watch_schedules(wanted, ears.inbox.clone()));
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
         store: opened.store,
@@ -108,6 +111,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         askers: ears.askers,
         events: ears.events,
         own_roots: places.own_roots,
+        schedules,
         service: Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT)),
     });
     run(&mut keeper, &mut world, until).await;

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::clock;
 use crate::clock::Timeline;
 use crate::credentials;
+use crate::cron::{Schedules, schedules};
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
 use crate::inbox::{Answer, Askers};
@@ -48,6 +49,7 @@ pub struct RealWorld {
     returns: Returns,
     home: Home,
     telling: Telling,
+    schedules: watch::Sender<Schedules>,
     /// Whether anything came of the last nap.
     idle: bool,
 }
@@ -66,6 +68,8 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// Directories below which we make what is missing.
     pub own_roots: Vec<std::path::PathBuf>,
+    /// Who watches the moments of schedules.
+    pub schedules: watch::Sender<Schedules>,
     /// Whom to tell how things stand.
     pub service: crate::systemd::Service,
 }
@@ -85,6 +89,7 @@ impl RealWorld {
             returns,
             home,
             telling: Telling::new(parts.service),
+            schedules: parts.schedules,
             idle: false,
         }
     }
@@ -196,6 +201,7 @@ impl World for RealWorld {
         }
         if let Seen::Reloaded = seen {
             self.shelf.retain(|name| keeper.config().tokens.contains_key(name));
+            self.schedules.send_replace(schedules(keeper.config()));
         }
         self.telling.observe(keeper, &seen, clock::now());
     }

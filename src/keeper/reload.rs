@@ -11,6 +11,7 @@ use crate::keeper::{Case, Keeper};
 use crate::ledger::Entry;
 use crate::name::{Identity, SinkId};
 use crate::record::receipt::look_again;
+use crate::record::schedule::adopt_schedule;
 use crate::record::{Durability, try_denied_again, try_refused_again};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
@@ -25,7 +26,11 @@ impl Keeper {
         }
         for slot in &config.slots {
             let new = || Case::new(Entry::new(slot.identity.clone()));
-            take_slot(self.cases.entry(slot.identity.clone()).or_insert_with(new), slot, now);
+            let case = self.cases.entry(slot.identity.clone()).or_insert_with(new);
+            take_slot(case, slot, now);
+            if adopt_schedule(slot, &mut case.entry, now) {
+                self.savings.note(&slot.identity, Durability::Lazy, now);
+            }
         }
         for (identity, case) in &mut self.cases {
             if mark_departed_sinks(case, &config, now) {

@@ -8,6 +8,7 @@ use crate::ledger::Receipt;
 use crate::task::{Publication, Release};
 
 mod clock;
+mod schedule;
 
 impl Keeper {
     /// The agenda names no slot later than planning everything anew would.

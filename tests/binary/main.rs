@@ -16,6 +16,7 @@ mod files;
 mod pausing;
 mod refusing;
 mod restarting;
+mod scheduled;
 mod scopes;
 mod secrets;
 mod setup;
