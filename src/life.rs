@@ -35,6 +35,8 @@ use crate::systemd::Service;
 use crate::world::{Parts, RealWorld};
 
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a disk that hangs is waited for at the end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
 const SOCKET_MODE: u32 = 0o666;
@@ -216,8 +218,10 @@ fn remove_socket(path: Option<&Path>) {
 }
 
 async fn close(store: Store) {
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
-    if let Ok(Err(reason)) = closed {
-        error!(reason, "the state could not be closed well; it opens again all the same");
+    let closed = tokio::task::spawn_blocking(move || store.close());
+    match tokio::time::timeout(CLOSE_PATIENCE, closed).await {
+        Ok(Ok(Err(reason))) => error!(reason, "the state could not be closed well; it opens again all the same"),
+        Ok(_) => {}
+        Err(_) => error!("the disk with the state does not answer; stopping without it"),
     }
 }

@@ -27,10 +27,12 @@ use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
 use crate::world::couriers::Couriers;
 use crate::world::home::{Home, Returned, Returns};
+use crate::world::saving::Saving;
 use crate::world::telling::Telling;
 
 mod couriers;
 mod home;
+mod saving;
 mod telling;
 
 /// The longest nap: a clock that jumped is noticed after it (L9).
@@ -50,6 +52,7 @@ pub struct RealWorld {
     home: Home,
     telling: Telling,
     schedules: watch::Sender<Schedules>,
+    saving: Saving,
     /// Whether anything came of the last nap.
     idle: bool,
 }
@@ -90,6 +93,7 @@ impl RealWorld {
             home,
             telling: Telling::new(parts.service),
             schedules: parts.schedules,
+            saving: Saving::new(),
             idle: false,
         }
     }
@@ -160,6 +164,9 @@ impl World for RealWorld {
 
     async fn save(&mut self, rows: Vec<Row>) -> Result<(), String> {
         self.idle = false;
+        if self.saving.is_hanging().await {
+            return Err(self.saving.words());
+        }
         let anchor = clock::anchor();
         let change = |row| match row {
             Row::Put(mut entry, persist) => {
@@ -168,7 +175,7 @@ impl World for RealWorld {
             }
             Row::Remove(identity) => Change::Remove(identity),
         };
-        self.store.save(rows.into_iter().map(change).collect()).await
+        self.saving.wait(self.store.save(rows.into_iter().map(change).collect())).await
     }
 
     fn carry_out(&mut self, task: Task) {
