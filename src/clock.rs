@@ -19,6 +19,9 @@ use crate::time::{Anchor, Step, Timestamp};
 /// How far the clocks may part before the wall clock counts as set.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
+/// Two looks at clocks within this time are one.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 static BOOTED_AT: LazyLock<AtomicI64> =
     LazyLock::new(|| AtomicI64::new(Timeline::of_the_wall_clock().booted_at.as_millis()));
 static BOOT: LazyLock<Option<Arc<str>>> = LazyLock::new(boot);
@@ -69,8 +72,14 @@ impl Timeline {
     }
 
     fn of_the_wall_clock() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { booted_at: Timestamp::EPOCH + wall - since_boot() }
+        loop {
+            let before = since_boot();
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            // A machine that slept between the two looks would see a clock that was set.
+            if since_boot().saturating_sub(before) < AT_ONCE {
+                return Self { booted_at: Timestamp::EPOCH + wall - before };
+            }
+        }
     }
 
     /// The present moment on this timeline.

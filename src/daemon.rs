@@ -19,7 +19,8 @@ pub trait World {
     /// together with a `Happening::ClockSet`, never without.
     fn now(&self) -> Timestamp;
 
-    /// Writes `rows` durably, in one transaction. Errors: what is wrong, in words.
+    /// Writes `rows` durably, in one transaction; it never takes longer than a few seconds. Errors:
+    /// what is wrong, in words.
     fn save(&mut self, rows: Vec<Row>) -> impl Future<Output = Result<(), String>>;
 
     /// Starts `task`, once and without trying again; its outcome comes back through `next`.
@@ -70,6 +71,8 @@ pub enum Event {
     Reload(Arc<Config>),
     /// A file that these provider tables name was written.
     FilesChanged(BTreeSet<Name>, FileKind),
+    /// A moment of this schedule has come.
+    Moment(String),
     /// How things stand, in the log.
     LogStatus,
     /// The end.
@@ -118,11 +121,12 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
         // What does not rest on these rows is under way while they are saved.
         release(keeper, world);
         if !rows.is_empty() {
+            let since = world.now();
             match world.save(rows).await {
                 Ok(()) => keeper.saved(),
                 Err(reason) => {
                     world.observe(keeper, Seen::NotSaved(&reason));
-                    keeper.not_saved(world.now());
+                    keeper.not_saved(since, world.now());
                 }
             }
             release(keeper, world);
@@ -191,6 +195,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             world.observe(keeper, Seen::Reloaded);
         }
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
+        Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

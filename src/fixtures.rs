@@ -14,6 +14,7 @@ use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::plan::next_issue;
 use crate::preset::Preset;
 use crate::record::record;
+use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
     Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, LogFormat, LogSettings, OnExpired, Persist, Provider,
@@ -108,6 +109,7 @@ pub fn shared_slot(account: &str, tokens: &[(&str, &[&str])]) -> Slot {
         scopes: union,
         tokens: tokens.iter().map(|(name, scopes)| token(name, scopes)).collect(),
         policy: policy(true),
+        schedule: None,
     }
 }
 
@@ -126,7 +128,14 @@ pub fn own_slot(name: &str) -> Slot {
         scopes: Vec::new(),
         tokens: vec![token(name, &[])],
         policy: policy(false),
+        schedule: None,
     }
+}
+
+/// As `own_slot`, with a fresh access token every day at 10:00 UTC: two hours after the start.
+pub fn scheduled_slot(name: &str) -> Slot {
+    let schedule = Schedule::parse("0 0 10 * * *", zone("UTC").unwrap()).unwrap();
+    Slot { schedule: Some(Arc::new(schedule)), ..own_slot(name) }
 }
 
 fn policy(exclusive: bool) -> Policy {

@@ -46,6 +46,9 @@ pub struct SlotForecast {
     pub lifetime_seconds: u64,
     /// How long before expiry the next access token is asked for, in seconds.
     pub lead_seconds: f64,
+    /// The cron line and time zone by which it is asked besides, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// When it is asked: at the beginning, and then before every expiry.
     pub refreshes: Vec<String>,
     /// The most in any 60 minutes.
@@ -95,7 +98,9 @@ fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Vec<Timestamp> {
     while at < horizon && moments.len() < MOST_MOMENTS {
         moments.push(at);
         let token = imagined(slot, at, moments.len() as u64);
-        at = renewal_of(slot, &token).max(at + Duration::from_secs(1));
+        let scheduled = slot.schedule.as_ref().and_then(|schedule| schedule.next_after(at));
+        let next = renewal_of(slot, &token).min(scheduled.unwrap_or(Timestamp::NEVER));
+        at = next.max(at + Duration::from_secs(1));
     }
     moments
 }
@@ -124,6 +129,7 @@ fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotFo
         scope: scope.join(" "),
         lifetime_seconds: lifetime.as_secs(),
         lead_seconds: lead(&slot.policy, lifetime).as_secs_f64(),
+        schedule: slot.schedule.as_ref().map(|schedule| schedule.as_str().to_owned()),
         refreshes: moments.iter().filter(|at| **at < until).map(ToString::to_string).collect(),
         issues_per_hour: most_within(moments, HOUR),
         issues_per_day: most_within(moments, DAY),

@@ -79,6 +79,11 @@ impl Inbox {
         self.events.send(Event::Reload(config)).await.map_err(|_| Gone)
     }
 
+    /// Says that a moment of `schedule` has come.
+    pub async fn moment(&self, schedule: String) -> Result<(), Gone> {
+        self.events.send(Event::Moment(schedule)).await.map_err(|_| Gone)
+    }
+
     /// Asks for the status in the log.
     pub async fn log_status(&self) {
         let _ = self.events.send(Event::LogStatus).await;

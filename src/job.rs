@@ -27,7 +27,7 @@ pub struct Ask {
     pub scopes: Vec<String>,
     /// Which of the provider's client secrets to use, counted from 0.
     pub secret_choice: usize,
-    /// Whether it is asked before it is due (an admin, a wider union).
+    /// Whether it is asked before it is due (an admin, a wider union, a schedule).
     pub forced: bool,
 }
 

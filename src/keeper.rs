@@ -34,6 +34,7 @@ mod refresh;
 mod release;
 mod reload;
 mod savings;
+mod schedule;
 
 /// Everything that is wanted, known and under way.
 #[derive(Debug)]
@@ -200,10 +201,10 @@ impl Keeper {
         self.savings.saved();
     }
 
-    /// Says that the rows of the turn could not be saved. What rests on them waits for a few
-    /// seconds; then access tokens come first (L16).
-    pub fn not_saved(&mut self, now: Timestamp) {
-        self.savings.failed(now);
+    /// Says that the rows of the turn could not be saved, which was tried `since`. What rests on them
+    /// waits for a few seconds from then; then access tokens come first (L16).
+    pub fn not_saved(&mut self, since: Timestamp, now: Timestamp) {
+        self.savings.failed(since, now);
     }
 
     /// Whether the state can be written, as far as is known.

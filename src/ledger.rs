@@ -35,6 +35,8 @@ pub struct Entry {
     pub forced: bool,
     /// Since when an admin wants no requests made.
     pub paused: Option<Timestamp>,
+    /// Up to which moment which schedule was honoured (L10).
+    pub honoured: Option<Honoured>,
     /// When to ask next because the provider answered with the same token again (L8).
     pub same_again: Option<Timestamp>,
     /// Which client secret worked last, and how many others were refused since.
@@ -63,6 +65,7 @@ impl Entry {
             granted: None,
             forced: false,
             paused: None,
+            honoured: None,
             same_again: None,
             secret: SecretChoice::default(),
             warning: None,
@@ -85,6 +88,15 @@ impl Entry {
             Standing::Good => Timestamp::EPOCH,
         }
     }
+}
+
+/// How far a schedule was honoured: a moment of it that comes later has brought no access token yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Honoured {
+    /// Which schedule.
+    pub schedule: String,
+    /// Up to which moment of the wall clock; it does not move when that is set.
+    pub until: Timestamp,
 }
 
 /// How it stands with the provider.

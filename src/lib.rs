@@ -30,11 +30,11 @@
 //! | floor | modules | must not |
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
-//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`] | decide |
+//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
-//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`settings`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`] | have any effect |
+//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`] | have any effect |
 //! | 0 words | [`time`], [`name`], [`secret`], [`failure`], [`problem`], [`fatal`], [`spread`] | have any effect |
 //!
 //! # Invariants, which are about what is absent
@@ -62,6 +62,7 @@ pub mod clock;
 pub mod config;
 pub mod config_files;
 pub mod credentials;
+pub mod cron;
 pub mod daemon;
 pub mod demo;
 pub mod disk;
@@ -86,6 +87,7 @@ pub mod privacy;
 pub mod problem;
 pub mod provider;
 pub mod record;
+pub mod schedule;
 pub mod seal;
 pub mod secret;
 pub mod settings;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
 use crate::credentials;
+use crate::cron::{Schedules, watch_schedules};
 use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
 use crate::http::Http;
@@ -34,6 +35,8 @@ use crate::systemd::Service;
 use crate::world::{Parts, RealWorld};
 
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a disk that hangs is waited for at the end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
 const SOCKET_MODE: u32 = 0o666;
@@ -100,6 +103,8 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), config_path));
     }
+    let (schedules, wanted) = watch::channel(Schedules::new());
+    tasks.spawn(watch_schedules(wanted, ears.inbox.clone()));
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
         store: opened.store,
@@ -108,6 +113,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         askers: ears.askers,
         events: ears.events,
         own_roots: places.own_roots,
+        schedules,
         service: Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT)),
     });
     run(&mut keeper, &mut world, until).await;
@@ -212,8 +218,10 @@ fn remove_socket(path: Option<&Path>) {
 }
 
 async fn close(store: Store) {
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
-    if let Ok(Err(reason)) = closed {
-        error!(reason, "the state could not be closed well; it opens again all the same");
+    let closed = tokio::task::spawn_blocking(move || store.close());
+    match tokio::time::timeout(CLOSE_PATIENCE, closed).await {
+        Ok(Ok(Err(reason))) => error!(reason, "the state could not be closed well; it opens again all the same"),
+        Ok(_) => {}
+        Err(_) => error!("the disk with the state does not answer; stopping without it"),
     }
 }

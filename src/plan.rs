@@ -117,6 +117,8 @@ pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask
     let hold = retry_hold(entry);
     let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
     let forced = forced_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
+    let scheduled = scheduled_at(slot, entry).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
+    let forced = forced.min(scheduled);
     let ask = |forced| Ask {
         scopes: scopes_to_ask(slot, entry, now),
         secret_choice: entry.secret.index(slot.provider.secret_choices()),
@@ -137,7 +139,8 @@ pub fn waits_for_budget(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<Ti
     let hold = |due: Timestamp, reason| {
         (due <= now).then(|| budget_hold(slot, entry, reason, now)).filter(|until| *until > now)
     };
-    hold(renewal_at(slot, entry, now), Reason::Renewal).or_else(|| hold(forced_at(slot, entry, now), Reason::Forced))
+    let early = forced_at(slot, entry, now).min(scheduled_at(slot, entry));
+    hold(renewal_at(slot, entry, now), Reason::Renewal).or_else(|| hold(early, Reason::Forced))
 }
 
 fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
@@ -179,6 +182,13 @@ fn forced_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
         Some(denied) => denied.at + DENIED_RETRY,
         None => Timestamp::EPOCH,
     }
+}
+
+/// When a fresh access token is wanted by the wall clock (L10): at the first moment of the schedule
+/// that was not honoured; of several that were missed one brings the access token for all.
+fn scheduled_at(slot: &Slot, entry: &Entry) -> Timestamp {
+    let (Some(schedule), Some(honoured)) = (&slot.schedule, &entry.honoured) else { return Timestamp::NEVER };
+    schedule.next_after(honoured.until).unwrap_or(Timestamp::NEVER)
 }
 
 /// Whether the access token held has all scopes that the slot's tokens list. Where tokens do not

@@ -9,12 +9,14 @@ use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
+use crate::record::schedule::honour;
 use crate::slot::Slot;
 use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod clock;
 pub mod receipt;
+pub mod schedule;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -46,7 +48,10 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
             entry.forced = false;
             prune_issues(slot, entry, now);
             match answer {
-                Ok(issued) => record_issued(slot, entry, &ask, issued, now),
+                Ok(issued) => {
+                    honour(entry, asked_at);
+                    record_issued(slot, entry, &ask, issued, now);
+                }
                 Err(failure) => record_failure(slot, entry, (&ask, asked_at), failure, now),
             }
             Durability::Now

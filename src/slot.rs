@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::{Identity, Name, SinkId, SlotId};
+use crate::schedule::Schedule;
 use crate::settings::{Budget, Endpoint, Persist, Provider, SinkSettings, TokenSettings};
 
 /// What is asked of a provider, and who gets it. Compiled from the configuration; never changed.
@@ -24,6 +25,8 @@ pub struct Slot {
     pub tokens: Vec<TokenSettings>,
     /// When and how often it may ask.
     pub policy: Policy,
+    /// When a fresh access token is wanted besides; never where it is exclusive.
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 /// When and how often a slot may ask.

@@ -129,11 +129,16 @@ impl Store {
 
     /// Saves `changes`, all or none; they are durable when this returns. After an error nothing of
     /// them is saved, and the next save may succeed.
-    pub async fn save(&self, changes: Vec<Change>) -> Result<(), String> {
+    ///
+    /// It goes on when nobody waits for it any more.
+    pub fn save(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), String>> + Send + use<> {
         let (done, saved) = oneshot::channel();
         let ended = || "the thread that saves the state has ended".to_owned();
-        self.saves.send(Save { changes, done }).map_err(|_| ended())?;
-        saved.await.map_err(|_| ended())?
+        let sent = self.saves.send(Save { changes, done }).map_err(|_| ended());
+        async move {
+            sent?;
+            saved.await.map_err(|_| ended())?
+        }
     }
 
     /// Waits for what is being saved, brings everything into the one file, and lets go of the

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::clock;
 use crate::clock::Timeline;
 use crate::credentials;
+use crate::cron::{Schedules, schedules};
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
 use crate::inbox::{Answer, Askers};
@@ -26,10 +27,12 @@ use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
 use crate::world::couriers::Couriers;
 use crate::world::home::{Home, Returned, Returns};
+use crate::world::saving::Saving;
 use crate::world::telling::Telling;
 
 mod couriers;
 mod home;
+mod saving;
 mod telling;
 
 /// The longest nap: a clock that jumped is noticed after it (L9).
@@ -48,6 +51,8 @@ pub struct RealWorld {
     returns: Returns,
     home: Home,
     telling: Telling,
+    schedules: watch::Sender<Schedules>,
+    saving: Saving,
     /// Whether anything came of the last nap.
     idle: bool,
 }
@@ -66,6 +71,8 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// Directories below which we make what is missing.
     pub own_roots: Vec<std::path::PathBuf>,
+    /// Who watches the moments of schedules.
+    pub schedules: watch::Sender<Schedules>,
     /// Whom to tell how things stand.
     pub service: crate::systemd::Service,
 }
@@ -85,6 +92,8 @@ impl RealWorld {
             returns,
             home,
             telling: Telling::new(parts.service),
+            schedules: parts.schedules,
+            saving: Saving::new(),
             idle: false,
         }
     }
@@ -155,6 +164,9 @@ impl World for RealWorld {
 
     async fn save(&mut self, rows: Vec<Row>) -> Result<(), String> {
         self.idle = false;
+        if self.saving.is_hanging().await {
+            return Err(self.saving.words());
+        }
         let anchor = clock::anchor();
         let change = |row| match row {
             Row::Put(mut entry, persist) => {
@@ -163,7 +175,7 @@ impl World for RealWorld {
             }
             Row::Remove(identity) => Change::Remove(identity),
         };
-        self.store.save(rows.into_iter().map(change).collect()).await
+        self.saving.wait(self.store.save(rows.into_iter().map(change).collect())).await
     }
 
     fn carry_out(&mut self, task: Task) {
@@ -199,6 +211,7 @@ impl World for RealWorld {
             for publication in keeper.config().slots.iter().flat_map(|slot| Publication::of_slot(slot, None)) {
                 self.shelf.announce(publication.name, publication.slot);
             }
+            self.schedules.send_replace(schedules(keeper.config()));
         }
         self.telling.observe(keeper, &seen, clock::now());
     }

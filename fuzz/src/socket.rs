@@ -98,7 +98,11 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
                     let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::NotSent };
                     askers.answer(asker, Answer::Refresh(RefreshAnswer::Failed(failure)));
                 }
-                Event::Reload(_) | Event::LogStatus | Event::Stop => panic!("a peer cannot say {event:?}"),
+                Event::Pause(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Paused(now()))),
+                Event::Resume(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Resumed)),
+                Event::Reload(_) | Event::FilesChanged(..) | Event::Moment(_) | Event::LogStatus | Event::Stop => {
+                    panic!("a peer cannot say {event:?}")
+                }
             }
         }
     };

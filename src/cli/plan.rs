@@ -42,12 +42,13 @@ fn slot_lines(slot: &SlotForecast) -> Vec<String> {
     let scope = if slot.scope.is_empty() { "no scope" } else { &slot.scope };
     let budget = slot.budget.as_ref().map(|budget| format!("; budget {budget}")).unwrap_or_default();
     let shared = if slot.tokens.len() > 1 { "shared by " } else { "for " };
+    let schedule = slot.schedule.as_ref().map(|schedule| format!(", and by schedule {schedule}")).unwrap_or_default();
     vec![
         String::new(),
         format!("{}  {shared}{}", slot.slot, slot.tokens.join(", ")),
         format!("  asks       {scope}"),
         format!(
-            "  lives      {}, renewed {} before the end",
+            "  lives      {}, renewed {} before the end{schedule}",
             for_people(Duration::from_secs(slot.lifetime_seconds)),
             for_people(Duration::from_secs_f64(slot.lead_seconds)),
         ),

@@ -10,6 +10,7 @@ use crate::config::provider::Account;
 use crate::config::token::{Draft, Providers};
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::preset::Preset;
+use crate::schedule::Schedule;
 use crate::settings::{Provider, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::time::for_people;
@@ -106,6 +107,7 @@ fn slot_id(account: &Account, token: &Draft<'_>) -> SlotId {
 
 fn slot(id: SlotId, account: &Account, tokens: Vec<Draft<'_>>, problems: &mut Problems<'_>) -> Slot {
     let lead = lead(account, &tokens, problems).or(account.rules.lead);
+    let schedule = schedule(account, &tokens, problems);
     let context = tokens.first().and_then(|token| token.context.clone());
     let identity = identity(account, tokens.first());
     let settings: Vec<TokenSettings> = tokens.into_iter().map(|token| token.settings).collect();
@@ -126,7 +128,22 @@ fn slot(id: SlotId, account: &Account, tokens: Vec<Draft<'_>>, problems: &mut Pr
             expected_lifetime: rules.expected_lifetime.or(rules.ttl).unwrap_or(LIFETIME),
         },
         provider: Arc::clone(provider),
+        schedule,
     }
+}
+
+/// The schedule of a token that shares its slot with nobody.
+fn schedule(account: &Account, tokens: &[Draft<'_>], problems: &mut Problems<'_>) -> Option<Arc<Schedule>> {
+    let given = || tokens.iter().filter_map(|token| token.schedule.as_ref());
+    if account.exclusive {
+        for (at, _) in given() {
+            let why = "all tokens of this account and context share one access token, which is asked for only when \
+                       it is due; remove it";
+            problems.add_value(*at, "schedule", why);
+        }
+        return None;
+    }
+    given().next().map(|(_, schedule)| Arc::clone(schedule))
 }
 
 /// An exclusive slot is known by its account and context alone, so that renaming tables issues

@@ -12,6 +12,7 @@ use crate::config::read::{Section, choice, duration, flag, strings, text};
 use crate::config::sinks;
 use crate::name::Name;
 use crate::preset::Preset;
+use crate::schedule::{Schedule, zone, zones};
 use crate::settings::{OnExpired, TokenSettings};
 
 const TOKEN: Keys<'static> = Keys {
@@ -19,7 +20,7 @@ const TOKEN: Keys<'static> = Keys {
     accepted: &["provider", "psu_context", "scopes", "required", "sinks", "refresh", "on_expired"],
     later: &["readers", "on_change", "on_failure", "follow"],
 };
-const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead"], later: &["schedule", "timezone"] };
+const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
 
 /// How many problems get a suggestion that takes a look at every provider: nobody reads more, and
 /// ten thousand looks at ten thousand names take a minute.
@@ -36,6 +37,8 @@ pub struct Draft<'a> {
     pub context: Option<String>,
     /// `refresh.lead` and where it stands.
     pub lead: Option<(At, Duration)>,
+    /// `refresh.schedule` and where it stands.
+    pub schedule: Option<(At, Arc<Schedule>)>,
     /// What goes into the slot.
     pub settings: TokenSettings,
     /// Where its sinks stand.
@@ -60,9 +63,9 @@ pub fn read<'a>(
     let on_expired = section.read("on_expired", problems, |node| choice(node, &expiry)).unwrap_or_default();
     let sinks = section.node("sinks").map(|node| sinks::read(node, problems)).unwrap_or_default();
     let (sinks_at, sinks) = sinks.into_iter().unzip();
-    let lead = lead(section, problems);
+    let (lead, schedule) = refresh(section, problems);
     let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired };
-    Some(Draft { provider: provider?, context, lead, settings, sinks_at })
+    Some(Draft { provider: provider?, context, lead, schedule, settings, sinks_at })
 }
 
 fn provider_name<'a>(
@@ -160,9 +163,38 @@ fn check_scope(scope: &str, listed: &[&str], preset: Option<&Arc<Preset>>) -> Re
     }
 }
 
-fn lead(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Option<(At, Duration)> {
-    let refresh = Section::of(section.node("refresh")?, "refresh", problems)?;
+/// A value and where it stands.
+type Placed<T> = Option<(At, T)>;
+
+/// `refresh`: the lead, and the schedule.
+fn refresh(section: Section<'_, '_>, problems: &mut Problems<'_>) -> (Placed<Duration>, Placed<Arc<Schedule>>) {
+    let table = section.node("refresh").and_then(|node| Section::of(node, "refresh", problems));
+    let Some(refresh) = table else { return (None, None) };
     problems.check_keys(refresh.table, &REFRESH);
-    let lead = refresh.read("lead", problems, duration)?;
-    Some((refresh.node("lead")?.at, lead))
+    let lead = refresh.read("lead", problems, duration);
+    (refresh.node("lead").map(|node| node.at).zip(lead), schedule(refresh, problems))
+}
+
+fn schedule(refresh: Section<'_, '_>, problems: &mut Problems<'_>) -> Placed<Arc<Schedule>> {
+    let timezone = match refresh.node("timezone") {
+        Some(_) => refresh.read("timezone", problems, |node| {
+            let name = text(node)?;
+            zone(name).ok_or_else(|| format!("there is no time zone {}; {}", shown(name), one_of(name, zones())))
+        }),
+        None => zone("UTC"),
+    };
+    let Some(node) = refresh.node("schedule") else {
+        if refresh.node("timezone").is_some() {
+            problems.add_value(
+                refresh.at_key("timezone"),
+                "timezone",
+                "it is for a schedule, and there is none; remove it",
+            );
+        }
+        return None;
+    };
+    // A wrong zone does not hide a wrong line.
+    let read = |zone| move |node| text(node).and_then(|line| Schedule::parse(line, zone));
+    let schedule = refresh.read("schedule", problems, read(timezone.or_else(|| zone("UTC"))?))?;
+    timezone.map(|_| (node.at, Arc::new(schedule)))
 }

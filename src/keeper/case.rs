@@ -7,6 +7,7 @@ use crate::job::Lane;
 use crate::ledger::Entry;
 use crate::name::SinkId;
 use crate::record::receipt::look_again;
+use crate::record::schedule::adopt_schedule;
 use crate::record::{try_denied_again, try_refused_again};
 use crate::settings::{Provider, SinkSettings, TokenSettings};
 use crate::slot::Slot;
@@ -79,6 +80,12 @@ impl Case {
         for (_, sink) in slot.sinks().filter(|(token, sink)| !same_content(token, sink)) {
             self.look_again_at(&sink.id);
         }
+    }
+
+    /// Says whether anything changed.
+    pub(super) fn adopt_schedule(&mut self, now: Timestamp) -> bool {
+        let slot = self.slot.as_ref().filter(|_| self.wanted);
+        slot.is_some_and(|slot| adopt_schedule(slot, &mut self.entry, now))
     }
 
     pub(super) fn depart(&mut self) {

@@ -41,7 +41,10 @@ impl Keeper {
             touched.push(identity.clone());
         }
         for identity in &touched {
-            if self.cases.get_mut(identity).is_some_and(|case| mark_departed_sinks(case, &config, now)) {
+            let Some(case) = self.cases.get_mut(identity) else { continue };
+            let departed = mark_departed_sinks(case, &config, now);
+            let scheduled = case.adopt_schedule(now);
+            if departed || scheduled {
                 self.savings.note(identity, Durability::Lazy, now);
             }
         }

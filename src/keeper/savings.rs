@@ -81,8 +81,8 @@ impl Savings {
         *self = Self::default();
     }
 
-    pub(crate) fn failed(&mut self, now: Timestamp) {
-        let since = self.failing.map_or(now, |failing| failing.since);
+    pub(crate) fn failed(&mut self, since: Timestamp, now: Timestamp) {
+        let since = self.failing.map_or(since, |failing| failing.since);
         let pause = if now < since + PATIENCE { AGAIN } else { PATIENCE };
         self.failing = Some(Failing { since, again_at: now + pause });
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::ledger::{Entry, Receipt, Standing};
+use crate::record::schedule::correct_schedule;
 use crate::time::{Step, Timestamp};
 
 /// The wall clock, which showed `before`, was set by `step`. What lies in the future of that clock
@@ -20,6 +21,7 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     entry.paused.iter_mut().for_each(past);
     entry.denied.iter_mut().map(|denied| &mut denied.at).for_each(past);
     entry.same_again = entry.same_again.map(|at| at.moved(of_token));
+    correct_schedule(entry, before.moved(step));
     if let Standing::Failing(retry) = &mut entry.standing {
         retry.since = retry.since.moved(step);
         retry.not_before = retry.not_before.moved(step);

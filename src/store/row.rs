@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::job::{Ask, Fingerprint};
-use crate::ledger::{Denied, Entry, Held, Intention, Issue, IssueKind, Receipt, SecretChoice};
+use crate::ledger::{Denied, Entry, Held, Honoured, Intention, Issue, IssueKind, Receipt, SecretChoice};
 use crate::name::{Identity, SinkId};
 use crate::secret::Secret;
 use crate::settings::Persist;
@@ -36,6 +36,8 @@ struct Facts {
     granted: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    honoured: Option<HonouredFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     same_again: Option<Timestamp>,
     #[serde(default)]
@@ -82,6 +84,12 @@ struct DeniedFacts {
 }
 
 #[derive(Serialize, Deserialize)]
+struct HonouredFacts {
+    schedule: String,
+    until: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
 struct HeldFacts {
     sink: SinkId,
     generation: Generation,
@@ -121,6 +129,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         }),
         granted: entry.granted.clone(),
         paused: entry.paused,
+        honoured: entry.honoured.clone().map(|Honoured { schedule, until }| HonouredFacts { schedule, until }),
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
         held: entry.receipts.iter().filter_map(held).collect(),
@@ -184,6 +193,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
         granted: facts.granted,
         paused: facts.paused,
+        honoured: facts.honoured.map(|HonouredFacts { schedule, until }| Honoured { schedule, until }),
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
         receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
@@ -226,10 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_outlives_the_daemon() {
-        let entry = Entry { paused: Some(Timestamp::from_secs(7)), ..Entry::new(Identity::stored("a")) };
+    fn a_pause_and_how_far_a_schedule_was_honoured_outlive_the_daemon() {
+        let seven = Timestamp::from_secs(7);
+        let honoured = Some(Honoured { schedule: "0 0 6 * * * UTC".into(), until: seven });
+        let entry = Entry { paused: Some(seven), honoured, ..Entry::new(Identity::stored("a")) };
         let row = encode(&entry, Persist::Off).unwrap();
-        assert_eq!(decode(Identity::stored("a"), &row).unwrap().paused, entry.paused);
+        let read = decode(Identity::stored("a"), &row).unwrap();
+        assert_eq!((read.paused, read.honoured), (entry.paused, entry.honoured));
     }
 
     #[test]

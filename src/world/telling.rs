@@ -2,16 +2,19 @@
 //! tells the service manager. The same failure is told again only as it goes on: the 1st, 2nd,
 //! 4th, 8th … time.
 
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use crate::access_token::AccessToken;
 use crate::daemon::Seen;
-use crate::failure::Class;
+use crate::failure::{Class, Failure};
 use crate::job::{JobResult, Outcome};
 use crate::keeper::{Case, Keeper};
-use crate::ledger::Standing;
+use crate::ledger::{Entry, Retry, Standing};
 use crate::name::Name;
+use crate::plan::{next_issue, renewal_of};
 use crate::slot::Slot;
 use crate::systemd::{Service, stopping};
 use crate::task::Task;
@@ -29,7 +32,7 @@ pub(crate) struct Telling {
 /// What is remembered of an outcome until it was recorded.
 #[derive(Debug)]
 enum Arrived {
-    Issue { generation: u64 },
+    Issue { generation: u64, failing: Option<Discriminant<Failure>> },
     Delivery { line: Option<(String, Result<u64, String>)> },
     Withdrawal { sink: String, result: Result<(), String> },
     Recall,
@@ -62,7 +65,7 @@ impl Telling {
             Seen::Arriving(outcome) => self.arrived = Some(remember(keeper, outcome)),
             Seen::Recorded(identity) => {
                 if let (Some(arrived), Some(case)) = (self.arrived.take(), keeper.case_of(identity)) {
-                    tell(&arrived, case, now);
+                    tell(&arrived, keeper, case, now);
                 }
             }
             Seen::NotSaved(reason) => self.not_saved(reason),
@@ -111,7 +114,11 @@ impl Telling {
 
 fn status_line(keeper: &Keeper, writable: bool) -> String {
     let (tokens, missing) = (keeper.config().tokens.len(), keeper.unready_count());
-    let state = if writable { "" } else { "; THE STATE CANNOT BE WRITTEN" };
+    let state = match keeper.state_notice() {
+        _ if !writable => "; THE STATE CANNOT BE WRITTEN",
+        Some(_) => "; THE STATE WAS LOST: see tokend status",
+        None => "",
+    };
     match missing {
         0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),
         _ => format!("{tokens} tokens, {missing} slots lack a required one: see tokend status{state}"),
@@ -123,9 +130,15 @@ fn slot_id<'a>(keeper: &'a Keeper, name: &Name) -> Option<&'a str> {
 }
 
 fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
-    let generation = keeper.case_of(&outcome.identity).map_or(0, |case| case.entry.generation.0);
     match &outcome.result {
-        JobResult::Issued { .. } => Arrived::Issue { generation },
+        JobResult::Issued { .. } => {
+            let entry = keeper.case_of(&outcome.identity).map(|case| &case.entry);
+            let failing = entry.and_then(|entry| match &entry.standing {
+                Standing::Failing(retry) => Some(discriminant(&retry.failure)),
+                Standing::Good => None,
+            });
+            Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing }
+        }
         JobResult::Recalled(_) => Arrived::Recall,
         JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.to_string(), result: result.clone() },
         JobResult::Delivered { sink, generation, result, .. } => {
@@ -139,13 +152,22 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
     }
 }
 
-fn tell(arrived: &Arrived, case: &Case, now: Timestamp) {
+fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
     let slot = case.slot.as_deref();
     match arrived {
         Arrived::Recall | Arrived::Delivery { line: None } => {}
-        Arrived::Issue { generation } => {
+        Arrived::Issue { generation, failing } => {
             if let Some(slot) = slot {
-                tell_issue(slot, case, *generation, now);
+                let next = next_issue(slot, &case.entry, now).0.max(keeper.queued_until(slot));
+                match &case.entry.standing {
+                    Standing::Failing(retry) => {
+                        let is_another = *failing != Some(discriminant(&retry.failure));
+                        if is_another || worth_telling(retry.attempts.unreachable + retry.attempts.refused) {
+                            tell_failure(slot, &case.entry, retry, next, now);
+                        }
+                    }
+                    Standing::Good => tell_issue(slot, &case.entry, *generation, next),
+                }
             }
         }
         Arrived::Delivery { line: Some((sink, Ok(generation))) } => info!(sink, generation, "delivered"),
@@ -159,45 +181,45 @@ fn tell(arrived: &Arrived, case: &Case, now: Timestamp) {
     }
 }
 
-fn tell_issue(slot: &Slot, case: &Case, before: u64, now: Timestamp) {
-    let entry = &case.entry;
-    match (&entry.standing, &entry.access_token) {
-        (Standing::Failing(retry), held) => {
-            let attempts = retry.attempts.unreachable + retry.attempts.refused;
-            if !worth_telling(attempts) {
-                return;
-            }
-            let next = pause_until(retry.not_before, now);
-            let held =
-                held.as_ref().filter(|held| held.is_live(now)).map(|held| for_people(now.until(held.expires_at)));
-            let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
-            let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
-            match retry.failure.class() {
-                Class::Unreachable => {
-                    warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
-                }
-                Class::Refused | Class::NotReady => {
-                    error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
-                }
-            }
+/// Why there is no new access token, and when the provider is asked again: what the schedule of
+/// retries, the budget and the provider's patience make together.
+fn tell_failure(slot: &Slot, entry: &Entry, retry: &Retry, next: Timestamp, now: Timestamp) {
+    let attempts = retry.attempts.unreachable + retry.attempts.refused;
+    let next = if entry.paused.is_some() { "never: it is paused".to_owned() } else { pause_until(next, now) };
+    let held = entry.live(now).map(|held| for_people(now.until(held.expires_at)));
+    let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
+    let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
+    match retry.failure.class() {
+        Class::Unreachable => {
+            warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
         }
-        (Standing::Good, Some(token)) if token.generation.0 > before => {
-            info!(slot = %slot.id, generation = token.generation.0, expires_at = %token.expires_at,
-                scope = token.scopes.join(" "), "access token issued");
-            if let Some(warning) = &entry.warning {
-                warn!(slot = %slot.id, warning, "the answer was usable, but");
-            }
+        Class::Refused | Class::NotReady => {
+            error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
         }
-        (Standing::Good, Some(token)) => {
-            let denied = entry.denied.as_ref().map(|denied| denied.scopes.join(" "));
-            match denied {
-                Some(scope) if before == token.generation.0 => {
-                    error!(slot = %slot.id, scope, "the provider does not grant these scopes together; renewing what it granted last");
-                }
-                _ => debug!(slot = %slot.id, "the provider answered with the access token already held"),
-            }
+    }
+}
+
+fn tell_issue(slot: &Slot, entry: &Entry, before: u64, next: Timestamp) {
+    let Some(token) = &entry.access_token else { return };
+    let denied = entry.denied.as_ref().map(|denied| denied.scopes.join(" "));
+    match denied {
+        _ if token.generation.0 > before => tell_new_token(slot, entry, token, next),
+        Some(scope) => {
+            error!(slot = %slot.id, scope, "the provider does not grant these scopes together; renewing what it granted last");
         }
-        (Standing::Good, None) => {}
+        None => debug!(slot = %slot.id, "the provider answered with the access token already held"),
+    }
+}
+
+fn tell_new_token(slot: &Slot, entry: &Entry, token: &AccessToken, next: Timestamp) {
+    info!(slot = %slot.id, generation = token.generation.0, expires_at = %token.expires_at,
+        scope = token.scopes.join(" "), "access token issued");
+    if let Some(warning) = &entry.warning {
+        warn!(slot = %slot.id, warning, "the answer was usable, but");
+    }
+    let due = renewal_of(slot, token);
+    if slot.policy.budget.is_some() && due < next && next < Timestamp::NEVER {
+        warn!(slot = %slot.id, %due, next_refresh = %next, "the budget of access tokens is used up: its renewal will have to wait");
     }
 }
 

@@ -181,3 +181,39 @@ fn possibly_issued_tokens_space_the_requests_from_the_moment_they_reach_the_budg
     assert!((30..=60).contains(&patience), "{patience} s");
     assert_eq!(setup.issued(Vendor::OpenPayments), 2);
 }
+
+/// The lines of the log that say all of `words`.
+fn told(setup: &Setup, words: &[&str]) -> usize {
+    setup.log().lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+}
+
+#[test]
+fn another_failure_is_told_at_once_and_the_same_one_at_growing_intervals() {
+    let setup = Setup::with_tokens(&["one"]);
+    setup.standin.fault(Vendor::OAuth2, Fault::Unavailable(None));
+    let daemon = setup.run();
+    wait_until("it has failed twice", || daemon.slot("one").last_error.is_some_and(|error| error.attempts == 2));
+    setup.standin.fault(Vendor::OAuth2, Fault::RefuseCredentials);
+    wait_until("it is refused", || daemon.slot("one").standing == StandingState::Refused);
+    assert_eq!(told(&setup, &["no new access token", "503"]), 2);
+    let third = ["no new access token", "slot=one/one", "class=\"refused\"", "attempts=3", "next_attempt_in=", "held="];
+    assert_eq!(told(&setup, &third), 1, "{}", setup.log());
+    setup.standin.fault(Vendor::OAuth2, Fault::Unavailable(None));
+    let fails_on = || daemon.slot("one").last_error.is_some_and(|error| error.attempts >= 7);
+    wait_until("it goes on failing", || {
+        daemon.post("/v1/tokens/one/refresh");
+        fails_on()
+    });
+    assert_eq!(told(&setup, &["no new access token", "503"]), 3, "the 1st, the 2nd, and the 4th as another one");
+}
+
+#[test]
+fn a_renewal_that_will_have_to_wait_for_its_budget_is_told_when_that_is_used_up() {
+    let setup = Setup::new();
+    let shared = "psu_context = \"corporate\"\nscopes = [\"accountinformation\"]";
+    let budget = "budget = { issues = 1, per = \"2h\" }";
+    setup.configure(&[setup.open_payments("op", budget), setup.token("shared", "op", shared)]);
+    let daemon = setup.run_ready();
+    assert_eq!(told(&setup, &["budget", "slot=op/corporate", "due=", "next_refresh="]), 1);
+    drop(daemon);
+}

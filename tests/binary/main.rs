@@ -17,6 +17,7 @@ mod files;
 mod pausing;
 mod refusing;
 mod restarting;
+mod scheduled;
 mod scopes;
 mod secrets;
 mod setup;

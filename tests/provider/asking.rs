@@ -81,6 +81,7 @@ impl Asked {
             scopes,
             tokens: Vec::new(),
             policy,
+            schedule: None,
         };
         Self { slot, secrets }
     }

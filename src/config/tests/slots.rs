@@ -188,3 +188,17 @@ fn ten_thousand_names_that_dangle_among_ten_thousand_providers_are_told() {
     let problems = parse(&text).unwrap_err();
     assert_eq!(problems.len(), 20_000);
 }
+
+#[test]
+fn a_schedule_is_in_utc_unless_said_otherwise() {
+    let text = |timezone: &str| {
+        format!(
+            "[providers.own]\npreset = \"oauth2\"\nclient_id = \"me\"\nclient_secret = {{ credential = \"own\" }}\n\
+             token_url = \"https://own.example/token\"\n[tokens.b]\nprovider = \"own\"\n\
+             refresh = {{ schedule = \"0 0  6 * * *\"{timezone} }}\n"
+        )
+    };
+    let schedule = |timezone: &str| parse(&text(timezone)).unwrap().slots[0].schedule.clone().unwrap();
+    assert_eq!(schedule("").as_str(), "0 0 6 * * * UTC");
+    assert_eq!(schedule(", timezone = \"Europe/Oslo\"").as_str(), "0 0 6 * * * Europe/Oslo");
+}

@@ -310,7 +310,7 @@ follow = { file = "/x" }
 8:127: a sink needs a file: { file = "/run/tokend/tokens/name" }
 8:131: sinks: expected a table, found an integer
 9:20: lead: expected a duration in quotes such as "90s", found an integer
-9:24: "schedule" is not yet in this version; remove it
+9:35: schedule: write six fields: second, minute, hour, day of the month, month, day of the week ("0 0 6 * * *")
 10:14: on_expired: "delete" is not accepted here; choose one of keep, remove
 11:1: "readers" is not yet in this version; remove it
 12:12: required: expected true or false, found a string
@@ -357,6 +357,43 @@ sinks = [{ file = "/run//tokend/./tokens/a" }, { file = "/run/b" }, { file = "/r
 6:12: b and a would write one file (also at t.toml:12:12); give each a file of its own
 6:71: b has this file as a sink already at t.toml:18:50; remove one
 ",
+    );
+}
+
+#[test]
+fn schedules_are_cron_lines_with_seconds_in_a_time_zone_where_nothing_is_exclusive() {
+    says_of(
+        r#"
+[providers.own]
+preset = "oauth2"
+client_id = "me"
+client_secret = { credential = "own" }
+token_url = "https://own.example/token"
+[tokens.b]
+provider = "own"
+refresh = { schedule = "0 0 6 * * *", timezone = "Europe/Olso" }
+[tokens.c]
+provider = "own"
+refresh = { schedule = "0 0 25 * * *", timezone = "Europe/Oslo" }
+[tokens.d]
+provider = "own"
+refresh = { schedule = "0 0 6 31 2 *" }
+[tokens.e]
+provider = "own"
+refresh = { timezone = "UTC" }
+[tokens.f]
+provider = "op"
+psu_context = "private"
+scopes = ["accountinformation"]
+refresh = { schedule = "0 0 6 * * *" }
+"#,
+        r#"
+9:50: timezone: there is no time zone "Europe/Olso"; did you mean "Europe/Oslo"?
+12:24: schedule: "0 0 25 * * *" is no cron line; write six fields: second, minute, hour, day of the month, month, day of the week ("0 0 6 * * *")
+15:24: schedule: it never comes: no day is like that
+18:13: timezone: it is for a schedule, and there is none; remove it
+23:24: schedule: all tokens of this account and context share one access token, which is asked for only when it is due; remove it
+"#,
     );
 }
 
