@@ -187,8 +187,12 @@ impl<'v> Torture<'v> {
         }
         let longest = if let Aim::Anywhere = aim { 30 } else { 8 };
         sleep(self.chance.pause_below(Duration::from_millis(longest)));
+        let from = now();
+        daemon.signal(Signal::KILL);
+        // Before it is waited for: it stays until its tracer has let go.
         self.struck += u64::from(tracer.is_some_and(|tracer| tracer.has_struck()));
-        self.kills.push(kill(daemon));
+        let (_, to) = kill(daemon);
+        self.kills.push((from, to));
         self.nothing_is_readable_that_should_not_be();
         self.settle();
         Remains { corporate: self.tally("corporate"), generation, litter: self.victim.litter() }
