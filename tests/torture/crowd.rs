@@ -14,6 +14,9 @@ const LIFETIME: Duration = Duration::from_secs(40);
 /// How long the provider wants to be left alone: until all are due.
 const REST: u64 = 20;
 
+/// How the provider comes back: so that requests meet.
+const UNHURRIED: Fault = Fault::Slow(Duration::from_millis(10));
+
 /// Tokens of one account, each known at the stand-in by its scope.
 fn crowd(setup: &Setup, numbers: std::ops::Range<usize>) {
     let token = |number: usize| {
@@ -67,7 +70,7 @@ fn a_thousand_tokens_due_at_once_are_asked_for_eight_at_a_time_and_the_nearest_e
     // The first that are due are asked for patience until all are due.
     setup.standin.fault(Vendor::OAuth2, Fault::Unavailable(Some(RetryAfter::Seconds(REST))));
     assert!(setup.standin.block_until(2 * PATIENCE, |journal| journal.tally(Vendor::OAuth2).disturbed > 0).unwrap());
-    setup.standin.clear(Vendor::OAuth2);
+    setup.standin.fault(Vendor::OAuth2, UNHURRIED);
     wait_for_issues(&setup, 2 * CROWD);
 
     assert!(disturbed(&setup) <= 8, "an endpoint that asked for patience is left alone");
@@ -90,7 +93,7 @@ fn in_an_outage_a_thousand_tokens_are_tried_a_bounded_number_of_times_and_all_co
     let daemon = setup.run();
     let failed = |journal: &Journal| journal.tally(Vendor::OAuth2).disturbed >= 2 * CROWD as u64;
     assert!(setup.standin.block_until(PATIENCE, failed).unwrap());
-    setup.standin.clear(Vendor::OAuth2);
+    setup.standin.fault(Vendor::OAuth2, UNHURRIED);
     wait_for_issues(&setup, CROWD);
     wait_until("all come back", || valid(&daemon) == CROWD);
     let tally = setup.standin.journal().tally(Vendor::OAuth2);
