@@ -212,7 +212,8 @@ impl Keeper {
     /// When to take the next turn if nothing happens before.
     #[must_use]
     pub fn wake(&self, now: Timestamp) -> Timestamp {
-        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(self.end())
+        let end = Some(self.end()).filter(|end| *end > now).unwrap_or(Timestamp::NEVER);
+        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(end)
     }
 
     /// Says that the rows of the turn are durable.
@@ -255,11 +256,11 @@ impl Keeper {
         self.note_readiness(identity, now);
         let Plan { due, wake } = plan;
         self.agenda.set(identity, wake);
-        if self.stopping {
-            return;
-        }
         for job in due {
-            self.start(identity, job, now);
+            // At the end what came home is still brought to its readers (L3); nothing else begins.
+            if !self.stopping || matches!(job, Job::Deliver(_)) {
+                self.start(identity, job, now);
+            }
         }
     }
 

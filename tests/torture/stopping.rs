@@ -30,7 +30,7 @@ fn wait_for_requests(setup: &Setup) {
 }
 
 #[test]
-fn on_sigterm_all_requests_come_home_and_none_is_lost_or_repeated() {
+fn on_sigterm_all_requests_come_home_are_published_and_none_is_lost_or_repeated() {
     let setup = setup();
     let daemon = setup.run_ready();
     setup.standin.fault(Vendor::OAuth2, Fault::Slow(Duration::from_secs(1)));
@@ -44,6 +44,7 @@ fn on_sigterm_all_requests_come_home_and_none_is_lost_or_repeated() {
     assert_eq!(setup.issued(Vendor::OAuth2), 12);
     assert!(setup.log().contains("stopping under_way=6"), "{}", setup.log());
     setup.standin.clear(Vendor::OAuth2);
+    let published = NAMES.map(|name| setup.read(&format!("tokens/{name}")).unwrap());
     let daemon = setup.run_ready();
     for name in NAMES {
         assert_eq!(daemon.slot(name).generation.0, 2, "{name}");
@@ -52,6 +53,7 @@ fn on_sigterm_all_requests_come_home_and_none_is_lost_or_repeated() {
         let held = setup.read(&format!("tokens/{name}")).unwrap();
         let served = daemon.ask("GET", &format!("/v1/tokens/{name}"), "Accept: text/plain\r\n");
         assert_eq!(held, served.body, "{name}");
+        assert!(published.contains(&held), "{name} was published before the end");
     }
     assert_eq!(setup.issued(Vendor::OAuth2), 12, "nothing is asked for again");
 }
