@@ -193,7 +193,8 @@ impl Keeper {
     /// When to take the next turn if nothing happens before.
     #[must_use]
     pub fn wake(&self, now: Timestamp) -> Timestamp {
-        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(self.end())
+        let end = Some(self.end()).filter(|end| *end > now).unwrap_or(Timestamp::NEVER);
+        self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(end)
     }
 
     /// Says that the rows of the turn are durable.
@@ -236,11 +237,11 @@ impl Keeper {
         self.note_readiness(identity, now);
         let Plan { due, wake } = plan;
         self.agenda.set(identity, wake);
-        if self.stopping {
-            return;
-        }
         for job in due {
-            self.start(identity, job, now);
+            // At the end what came home is still brought to its readers (L3); nothing else begins.
+            if !self.stopping || matches!(job, Job::Deliver(_)) {
+                self.start(identity, job, now);
+            }
         }
     }
 
@@ -254,7 +255,8 @@ impl Keeper {
     fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
-            let expiry = case.entry.live(now).map_or(Timestamp::EPOCH, |token| token.expires_at);
+            // Also of one that has expired: who waits keeps the place.
+            let expiry = case.entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
             if !self.queues.enter(&slot.provider, identity, expiry, now) {
                 return;
             }

@@ -57,6 +57,7 @@ impl Slot {
             && self.scopes == other.scopes
             && self.policy == other.policy
             && self.tokens == other.tokens
+            && self.schedule.as_deref().map(Schedule::as_str) == other.schedule.as_deref().map(Schedule::as_str)
             && same_provider()
     }
 

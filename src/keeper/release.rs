@@ -25,10 +25,15 @@ impl Keeper {
         Release { tasks, publications, answers }
     }
 
-    /// Begins to stop: nothing new is started, what is under way may come home.
+    /// Begins to stop: nothing is asked for any more, what is under way may come home and is
+    /// brought to its readers.
     pub fn stop(&mut self) {
         self.stopping = true;
-        for task in take(&mut self.held_back) {
+        let held_back = take(&mut self.held_back);
+        let (deliveries, others): (Vec<_>, Vec<_>) =
+            held_back.into_iter().partition(|task| matches!(task, Task::Deliver(_)));
+        self.held_back = deliveries;
+        for task in others {
             self.call_off(&task);
         }
         for (_, askers) in take(&mut self.askers) {
@@ -45,12 +50,14 @@ impl Keeper {
     }
 
     pub(super) fn note_stopping(&mut self, now: Timestamp) {
-        if self.stopping {
+        if self.queues.in_flight() > 0 {
+            self.stopping_since = None;
+        } else if self.stopping {
             self.stopping_since.get_or_insert(now);
         }
     }
 
-    /// Until when a sink that hangs is waited for at the end.
+    /// Until when a sink that hangs is waited for, after the last request has come home.
     pub(super) fn end(&self) -> Timestamp {
         self.stopping_since.map_or(Timestamp::NEVER, |since| since + SINK_PATIENCE)
     }

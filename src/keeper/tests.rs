@@ -367,9 +367,13 @@ fn a_request_is_waited_for_at_the_end_and_a_sink_that_hangs_for_five_seconds() {
     keeper.stop();
     let _ = turn(&mut keeper, at(1));
     assert!(!keeper.is_finished(at(60)), "a request has its own time-out");
+    assert_eq!(keeper.wake(at(59)), Timestamp::NEVER, "and it alone wakes the loop");
     issue(&mut keeper, &asking, at(60));
-    assert_eq!(turn(&mut keeper, at(60)).len(), 0, "nothing is begun any more");
-    assert!(keeper.is_finished(at(60)));
+    let delivering = turn(&mut keeper, at(60));
+    assert!(!keeper.is_finished(at(60)), "what came home is brought to its readers");
+    take_home(&mut keeper, &delivering, at(61));
+    assert_eq!(turn(&mut keeper, at(3600 + 59)).len(), 0, "nothing else is begun any more");
+    assert!(keeper.is_finished(at(61)));
 
     let mut keeper = new(&config(&[slot]));
     let asking = turn(&mut keeper, at(0));

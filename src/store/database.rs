@@ -1,6 +1,11 @@
 //! The `SQLite` file: one row per slot, sealed. It is made whole under another name and renamed into
 //! place, so that a `state.db` which is empty or has no schema is damaged, never new.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the disk")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,7 +212,32 @@ fn trouble(path: &Path, error: &Error) -> Trouble {
             | ErrorCode::ReadOnly
             | ErrorCode::SystemIoFailure,
         ) => Trouble::Failed(words(path, error)),
-        _ => Trouble::Damaged(words(path, error)),
+        // SQLite takes a disk that cannot be read for a damaged file.
+        _ => unreadable(path).map_or_else(|| Trouble::Damaged(words(path, error)), Trouble::Failed),
+    }
+}
+
+/// Why the database or its log cannot be read to the end; `None` when both can, or are not there.
+fn unreadable(path: &Path) -> Option<String> {
+    let mut log = path.to_owned().into_os_string();
+    log.push("-wal");
+    [path.to_owned(), PathBuf::from(log)].iter().find_map(|path| match read_through(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Some(format!("{} cannot be read now: {error}", path.display()))
+        }
+        _ => None,
+    })
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    let (file, mut room, mut at) = (File::open(path)?, vec![0; 64 * 1024], 0);
+    loop {
+        match file.read_at(&mut room, at) {
+            Ok(0) => return Ok(()),
+            Ok(read) => at += read as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ fn a_kill_before_the_first_answer_is_made_up_by_one_request() {
 }
 
 #[test]
-fn on_sigterm_a_request_under_way_comes_home_and_is_delivered_at_the_next_start() {
+fn on_sigterm_a_request_under_way_comes_home_and_is_delivered() {
     let setup = setup();
     setup.standin.fault_once(Vendor::OpenPayments, Fault::Slow(Duration::from_millis(700)));
     let daemon = setup.run();
@@ -79,6 +79,7 @@ fn on_sigterm_a_request_under_way_comes_home_and_is_delivered_at_the_next_start(
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(setup.issued(Vendor::OpenPayments), 1);
     assert!(!setup.path("tokend.sock").exists(), "the socket is removed");
+    assert!(setup.standin.is_active(&setup.read("tokens/shared").unwrap()));
     let daemon = setup.run_ready();
     assert_eq!(setup.issued(Vendor::OpenPayments), 1);
     assert_eq!(daemon.slot("shared").generation.0, 1);

@@ -164,7 +164,7 @@ impl<'v> Torture<'v> {
             setup.standin.fault_once(account("corporate"), Fault::Slow(Duration::from_millis(300)));
         }
         let tracer = self.trace(&daemon, aim);
-        let asking = if let Aim::Renewing = aim { None } else { Some(refresh(&daemon)) };
+        let asking = if let Aim::Renewing = aim { None } else { refresh(self.victim) };
         let renewed = self.tally("short").issued;
         let came = match aim {
             Aim::Held => {
@@ -187,8 +187,12 @@ impl<'v> Torture<'v> {
         }
         let longest = if let Aim::Anywhere = aim { 30 } else { 8 };
         sleep(self.chance.pause_below(Duration::from_millis(longest)));
+        let from = now();
+        daemon.signal(Signal::KILL);
+        // Before it is waited for: it stays until its tracer has let go.
         self.struck += u64::from(tracer.is_some_and(|tracer| tracer.has_struck()));
-        self.kills.push(kill(daemon));
+        let (_, to) = kill(daemon);
+        self.kills.push((from, to));
         self.nothing_is_readable_that_should_not_be();
         self.settle();
         Remains { corporate: self.tally("corporate"), generation, litter: self.victim.litter() }
@@ -266,9 +270,13 @@ impl<'v> Torture<'v> {
     }
 }
 
-/// Asks for a refresh whose answer nobody may wait for.
-fn refresh(daemon: &Daemon<'_>) -> UnixStream {
-    daemon.send("POST", "/v1/tokens/accounts/refresh", "Content-Length: 0\r\n")
+/// Asks for a refresh whose answer may never come; the daemon may be dead already.
+fn refresh(victim: &Victim) -> Option<UnixStream> {
+    let mut stream = UnixStream::connect(victim.setup.path("tokend.sock")).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let head = "POST /v1/tokens/accounts/refresh HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    stream.write_all(format!("{head}Content-Length: 0\r\n\r\n").as_bytes()).ok()?;
+    Some(stream)
 }
 
 /// Waits until the answer is there or will never come, as far as it is waited for.

@@ -12,11 +12,16 @@
 )]
 
 mod chance;
+mod crowd;
+mod disk_full;
 mod faults;
 mod kills;
+mod privacy;
 mod readers;
 #[path = "../binary/setup.rs"]
 #[allow(dead_code, reason = "other tests start from it as well")]
 mod setup;
+mod starting;
+mod stopping;
 mod strace;
 mod victim;

@@ -163,6 +163,7 @@ pub fn ask_socket(victim: &Victim, findings: &Findings) {
             };
             findings.socket_reads.fetch_add(1, Ordering::Relaxed);
             let served = served(&victim.setup.standin, slot, progress, (asked_at, status, &body));
+            let served = served.map(|told| findings.seen.lock().unwrap().extend(told));
             findings.note(served.map_err(|wrong| format!("{name} on the socket: {wrong}")));
         }
         sleep(BREATH);
@@ -174,16 +175,17 @@ fn served(
     slot: &str,
     progress: &mut Progress,
     (asked_at, status, body): (Timestamp, u16, &str),
-) -> Result<(), String> {
+) -> Result<Option<(Fingerprint, Timestamp)>, String> {
     match status {
         200 => {
-            let issue = progress.advance(standin, &account(slot), body)?;
+            let (access_token, told) = parse(Format::Json, body).ok_or("torn, or no json")?;
+            let issue = progress.advance(standin, &account(slot), &access_token)?;
             if issue.expires_at <= asked_at {
                 return Err(format!("an access token that had expired at {}", issue.expires_at));
             }
-            Ok(())
+            Ok(told.map(|expires_at| (issue.fingerprint, expires_at)))
         }
-        503 => Ok(()),
+        503 => Ok(None),
         other => Err(format!("HTTP {other}")),
     }
 }
@@ -192,8 +194,9 @@ fn served(
 fn ask(socket: &PathBuf, name: &str) -> Option<(u16, String)> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let request =
-        format!("GET /v1/tokens/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET /v1/tokens/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -42,6 +44,9 @@ pub fn skip(why: &str) -> bool {
     println!("skipped: {why}");
     false
 }
+
+/// How long a tracer may take to let go by itself.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Which threads are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +105,15 @@ impl Tracer {
 
     fn end(&mut self) {
         let _ = kill_process(Pid::from_child(&self.strace), Signal::TERM);
-        let _ = self.strace.wait();
+        let asked_at = Instant::now();
+        // It does not hear while it delays a call, nor always when what it held has died. Killed,
+        // the system lets go for it.
+        while self.strace.try_wait().unwrap().is_none() {
+            if asked_at.elapsed() > GRACE {
+                let _ = self.strace.kill();
+            }
+            sleep(Duration::from_millis(5));
+        }
     }
 }
 
