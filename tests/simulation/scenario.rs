@@ -28,9 +28,15 @@ pub enum Act {
     /// An admin asks for a refresh of a token.
     Refresh(String),
     /// It is killed so many steps later, and comes back after a while.
-    Kill { steps: usize, down: Ms, loses_state: bool },
+    Kill {
+        steps: usize,
+        down: Ms,
+        loses_state: bool,
+    },
     /// It is stopped, and comes back after a while.
-    Stop { down: Ms },
+    Stop {
+        down: Ms,
+    },
     /// The host sleeps.
     Suspend(Ms),
 }

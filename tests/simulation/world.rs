@@ -326,7 +326,10 @@ impl Simulated {
         };
         let result = JobResult::Issued { ask, asked_at, answer };
         let outcome = Outcome { identity: slot.identity.clone(), result };
-        self.later(reply.after, Coming { outcome, slot: index, verdict: Some(reply.verdict), write: None, remove: None });
+        self.later(
+            reply.after,
+            Coming { outcome, slot: index, verdict: Some(reply.verdict), write: None, remove: None },
+        );
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
@@ -574,7 +577,12 @@ fn content_of(delivery: &Delivery, slot: usize, expires_at: Ms) -> Content {
     let token = &delivery.access_token;
     let mut hash = Rng::of(u64::from(json), &[token.generation.0, expires_at as u64, slot as u64]);
     let mut fingerprint = [0; 16];
-    token.secret.expose().bytes().enumerate().for_each(|(n, byte)| fingerprint[8 + n % 8] ^= byte.rotate_left(n as u32 / 8));
+    token
+        .secret
+        .expose()
+        .bytes()
+        .enumerate()
+        .for_each(|(n, byte)| fingerprint[8 + n % 8] ^= byte.rotate_left(n as u32 / 8));
     fingerprint[..8].copy_from_slice(&hash.next().to_le_bytes());
     let text = token.secret.expose().to_owned();
     Content { slot, text, generation: token.generation.0, expires_at, json, fingerprint }

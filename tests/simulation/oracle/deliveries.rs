@@ -47,7 +47,8 @@ impl Judge {
         }
         case.kept_generation = row.generation;
         case.counted.iter_mut().for_each(|counted| counted.is_saved = true);
-        while case.counted.front().is_some_and(|counted| counted.at + 32 * 24 * HOUR < now) || case.counted.len() > 400 {
+        while case.counted.front().is_some_and(|counted| counted.at + 32 * 24 * HOUR < now) || case.counted.len() > 400
+        {
             case.counted.pop_front();
         }
         let text = case.held.as_ref().map(|held| held.text.as_str());
@@ -103,7 +104,10 @@ impl Judge {
         let (true_end, lied) = (truth.expires_at, truth.lied);
         match generation {
             Some(generation) if *generation != handed.generation => {
-                let words = format!("one access token of {key} is handed out as generation {generation} and {}", handed.generation);
+                let words = format!(
+                    "one access token of {key} is handed out as generation {generation} and {}",
+                    handed.generation
+                );
                 return self.broken("L3", words);
             }
             None if handed.generation < case.generation || handed.generation == 0 => {
@@ -114,7 +118,11 @@ impl Judge {
         }
         case.generation = case.generation.max(handed.generation);
         if handed.expires_at > true_end && !lied {
-            let words = format!("{key} believes its access token to live until {} but it ends at {}", shown(handed.expires_at), shown(true_end));
+            let words = format!(
+                "{key} believes its access token to live until {} but it ends at {}",
+                shown(handed.expires_at),
+                shown(true_end)
+            );
             return self.broken("L6", words);
         }
         let Some(held) = &case.held else { return };
@@ -122,7 +130,8 @@ impl Judge {
             return;
         }
         if held.expires_at != handed.expires_at {
-            let words = format!("{key} takes {} for the expiry and not {}", shown(handed.expires_at), shown(held.expires_at));
+            let words =
+                format!("{key} takes {} for the expiry and not {}", shown(handed.expires_at), shown(held.expires_at));
             return self.broken("L6", words);
         }
         if !held.is_saved && !first_come {
@@ -152,7 +161,9 @@ impl Judge {
     pub fn written(&mut self, path: &str, content: Content) {
         let (now, sink) = (self.now, sink_at(path));
         let before = self.contents.get(&sink).filter(|before| before.slot == content.slot);
-        if before.is_some_and(|before| before.generation > content.generation && before.generation <= self.slots[content.slot].generation) {
+        if before.is_some_and(|before| {
+            before.generation > content.generation && before.generation <= self.slots[content.slot].generation
+        }) {
             return self.broken("L15", format!("{path} goes back to generation {}", content.generation));
         }
         self.contents.insert(sink, content);
@@ -186,7 +197,9 @@ impl Judge {
     /// A sink is emptied of what has this fingerprint; of nothing else.
     pub fn withdrawn(&mut self, path: &str, fingerprint: [u8; 16]) {
         let (now, sink) = (self.now, sink_at(path));
-        let Some(content) = self.contents.get(&sink).filter(|content| content.fingerprint == fingerprint) else { return };
+        let Some(content) = self.contents.get(&sink).filter(|content| content.fingerprint == fingerprint) else {
+            return;
+        };
         let expired = content.expires_at <= now;
         self.contents.remove(&sink);
         let Some((slot, token)) = self.wishes.get(&sink) else { return };
@@ -221,7 +234,8 @@ impl Judge {
                 _ => true,
             };
             let served = wanted.tokens.iter().filter(|token| !exclusive || held.covers(&token.scopes));
-            let lacking: BTreeSet<&str> = served.filter(|t| lacks(self.shelf.get(&t.name))).map(|t| t.name.as_str()).collect();
+            let lacking: BTreeSet<&str> =
+                served.filter(|t| lacks(self.shelf.get(&t.name))).map(|t| t.name.as_str()).collect();
             if let Some(name) = lacking.first() {
                 let words = format!("{} holds an access token that {name} does not show", case.key);
                 return self.broken("L3", words);

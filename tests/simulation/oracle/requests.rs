@@ -79,7 +79,8 @@ impl Judge {
             wire.scopes.iter().filter(|scope| !["private", "corporate"].contains(&scope.as_str())).cloned().collect();
         if Some(&asked) == wanted {
             let denied = case.denied.as_ref().filter(|denied| denied.outright && denied.scopes == asked);
-            let too_soon = denied.is_some_and(|d| now < d.at + DAY && self.adopted_at <= d.at && case.granted.is_some());
+            let too_soon =
+                denied.is_some_and(|d| now < d.at + DAY && self.adopted_at <= d.at && case.granted.is_some());
             return if too_soon { Err(("L1", "asks again for scopes that were refused".into())) } else { Ok(()) };
         }
         let falls_back = case.denied.as_ref().is_some_and(|d| d.outright && Some(&d.scopes) == wanted);
@@ -97,7 +98,10 @@ impl Judge {
         let counted = || case.counted.iter().filter(|counted| counted.is_known && counted.at + per > self.now);
         let issued = counted().filter(|counted| counted.arrived).count();
         if issued >= places {
-            return Err(("L5", format!("{issued} were issued of {issues}, and it asks for another (forced: {forced})")));
+            return Err((
+                "L5",
+                format!("{issued} were issued of {issues}, and it asks for another (forced: {forced})"),
+            ));
         }
         let all = counted().count();
         let Some(last) = counted().map(|counted| counted.at).max().filter(|_| all > issued && all >= issues as usize)
@@ -135,7 +139,7 @@ impl Judge {
     }
 
     pub(super) fn rate(&self, endpoint: usize) -> Option<u32> {
-        self.spec.accounts.iter().filter(|account| account.endpoint == endpoint).filter_map(|account| account.rate).min()
+        self.rates.get(&endpoint).copied()
     }
 
     fn note_departure(&mut self, slot: usize) {

@@ -87,7 +87,11 @@ impl Judge {
             self.watches.insert((well_since.max(now - patience) + patience + 1, Watch::Alive(slot)));
             return;
         }
-        let words = format!("{} has had no access token for {} s although nothing is wrong", case.key, (now - well_since) / SECOND);
+        let words = format!(
+            "{} has had no access token for {} s although nothing is wrong",
+            case.key,
+            (now - well_since) / SECOND
+        );
         self.broken("numbers", words);
     }
 
@@ -95,14 +99,18 @@ impl Judge {
     /// ordered, and joined where they touch.
     fn troubled(&self, case: &Case, from: Ms, to: Ms, sky: &Sky) -> Vec<(Ms, Ms)> {
         let account = &self.spec.accounts[case.account];
-        let outside = sky.near().filter(|trouble| self.hinders(case, trouble)).map(|trouble| (trouble.from, trouble.to));
+        let outside =
+            sky.near().filter(|trouble| self.hinders(case, trouble)).map(|trouble| (trouble.from, trouble.to));
         let since = case.wanted.as_ref().map_or(to, |wanted| wanted.since);
         let rate = self.rate(account.endpoint).and_then(|rate| {
             let left = &self.endpoints.get(&account.endpoint)?.left;
             let lately = left.iter().filter(|at| **at > from - MINUTE && **at <= to).count();
             (lately >= rate as usize).then_some((from, to))
         });
-        let held = self.endpoints.get(&account.endpoint).map(|endpoint| (to.min(endpoint.held_until - 1), endpoint.held_until));
+        let held = self
+            .endpoints
+            .get(&account.endpoint)
+            .map(|endpoint| (to.min(endpoint.held_until - 1), endpoint.held_until));
         let mut all: Vec<(Ms, Ms)> = outside
             .chain(self.pauses.iter().copied())
             .chain(case.waits.iter().copied())
@@ -198,7 +206,8 @@ impl Judge {
         if !sky.state_works(now) || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND) {
             return;
         }
-        let unsaved = self.slots.iter().find(|case| case.live(now).is_some_and(|held| !held.is_saved) && case.asking.is_none());
+        let unsaved =
+            self.slots.iter().find(|case| case.live(now).is_some_and(|held| !held.is_saved) && case.asking.is_none());
         if let Some(case) = unsaved {
             let words = format!("{} is still not saved although that works again", case.key);
             self.broken("L16", words);
