@@ -15,6 +15,7 @@ impl Keeper {
     /// What may be done now: all of it, but for what rests on rows that are not saved.
     #[must_use]
     pub fn release(&mut self, now: Timestamp) -> Release {
+        self.take_back_overtaken(now);
         let savings = &self.savings;
         let is_free = |identity: &Identity| !savings.holds(identity, now);
         let tasks = self.held_back.extract_if(.., |task| is_free(task.identity())).collect();
@@ -23,6 +24,28 @@ impl Keeper {
         let publish: Vec<Identity> = self.to_publish.extract_if(.., |identity| is_free(identity)).collect();
         let publications = publish.iter().flat_map(|identity| self.publications(identity)).collect();
         Release { tasks, publications, answers }
+    }
+
+    /// Requests that waited for a save while patience was asked for, or their slot left the
+    /// configuration, do not leave; they are planned again (L12, L17).
+    fn take_back_overtaken(&mut self, now: Timestamp) {
+        let (cases, queues) = (&self.cases, &self.queues);
+        let overtaken = |task: &Task| match task {
+            Task::Issue(slot, _) => {
+                queues.held_until(&slot.provider) > now || cases.get(&slot.identity).is_none_or(|case| !case.wanted)
+            }
+            _ => false,
+        };
+        let taken_back: Vec<Task> = self.held_back.extract_if(.., |task| overtaken(task)).collect();
+        for task in taken_back {
+            self.call_off(&task);
+            let identity = task.identity();
+            self.agenda.set(identity, now);
+            if self.cases.get(identity).is_none_or(|case| !case.wanted) {
+                let askers = self.askers.remove(identity).unwrap_or_default();
+                self.abandon(askers);
+            }
+        }
     }
 
     /// Begins to stop: nothing is asked for any more, what is under way may come home and is

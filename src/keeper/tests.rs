@@ -456,3 +456,43 @@ fn a_request_under_way_comes_home_to_a_paused_slot() {
     issue(&mut keeper, &asking, at(2));
     assert!(matches!(turn(&mut keeper, at(2)).as_slice(), [Task::Deliver(_)]));
 }
+
+// ---- what waits for a save
+
+/// A keeper whose save fails: the request of `waiting` waits for it, the other one is under way.
+fn waiting_for_a_save(waiting: &Slot, other: &Slot) -> (Keeper, Vec<Task>) {
+    let mut keeper = new(&config(&[waiting.clone(), other.clone()]));
+    assert!(!keeper.turn(at(0)).is_empty(), "the intention is to be saved");
+    keeper.not_saved(at(0), at(0));
+    let tasks = keeper.release(at(0)).tasks;
+    assert!(matches!(tasks.as_slice(), [Task::Issue(slot, _)] if slot.id == other.id), "{tasks:?}");
+    (keeper, tasks)
+}
+
+#[test]
+fn a_request_that_waited_for_a_save_does_not_leave_when_patience_was_asked_for_meanwhile() {
+    let (waiting, other) = (plain_slot(), own_slot("other"));
+    let (mut keeper, tasks) = waiting_for_a_save(&waiting, &other);
+    let [Task::Issue(slot, ask)] = tasks.as_slice() else { panic!("{tasks:?}") };
+    let result = JobResult::Issued { ask: ask.clone(), asked_at: at(0), answer: Err(busy(503, Some(30))) };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(1));
+    for moment in [5, 6, 29] {
+        assert!(turn(&mut keeper, at(moment)).is_empty(), "at {moment}");
+    }
+    let tasks = turn(&mut keeper, at(31));
+    assert!(tasks.iter().any(|task| matches!(task, Task::Issue(slot, _) if slot.id == waiting.id)), "{tasks:?}");
+}
+
+#[test]
+fn a_request_that_waited_for_a_save_does_not_leave_when_its_slot_left_the_configuration() {
+    let (waiting, other) = (plain_slot(), own_slot("other"));
+    let (mut keeper, _) = waiting_for_a_save(&waiting, &other);
+    keeper.ask_refresh(&waiting.tokens[0].name, 7, at(1));
+    keeper.adopt(config(&[other]), at(1));
+    let _ = keeper.turn(at(6));
+    let Release { tasks, answers, .. } = keeper.release(at(6));
+    assert!(tasks.is_empty(), "{tasks:?}");
+    let _ = keeper.turn(at(7));
+    let answers: Vec<_> = answers.into_iter().chain(keeper.release(at(7)).answers).collect();
+    assert!(matches!(answers.as_slice(), [(7, RefreshAnswer::Abandoned)]), "{answers:?}");
+}

@@ -30,6 +30,8 @@ pub struct Judge {
     slots: Vec<Case>,
     index: HashMap<String, usize>,
     endpoints: BTreeMap<usize, Endpoint>,
+    /// Requests a minute, by endpoint.
+    rates: BTreeMap<usize, u32>,
     /// Until when an account asked for patience.
     patience: HashMap<usize, Ms>,
     /// When the daemon was started last, and when its configuration was changed last.
@@ -242,6 +244,7 @@ impl Judge {
             slots: Vec::new(),
             index: HashMap::new(),
             endpoints: BTreeMap::new(),
+            rates: BTreeMap::new(),
             patience: HashMap::new(),
             started_at: 0,
             adopted_at: 0,
@@ -308,7 +311,10 @@ impl Judge {
         }
         for (slot, at) in &saved.intentions {
             let possibly = Counted { at: *at, arrived: false, is_saved: true, is_known: true };
-            self.slots[*slot].counted.push_back(possibly);
+            let counted = &mut self.slots[*slot].counted;
+            if counted.iter().all(|counted| counted.at != *at || counted.arrived) {
+                counted.push_back(possibly);
+            }
         }
         self.contents.retain(|sink, _| self.wishes.contains_key(sink) || saved.sinks.contains(sink));
         self.adopt();
@@ -324,6 +330,14 @@ impl Judge {
             if !wishes.contains_key(&slot.key) {
                 slot.wanted = None;
                 slot.refresh_is_asked = false;
+            }
+        }
+        self.rates.clear();
+        for wish in wishes.values() {
+            let account = &self.spec.accounts[wish.account];
+            if let Some(rate) = account.rate {
+                let lowest = self.rates.entry(account.endpoint).or_insert(rate);
+                *lowest = rate.min(*lowest);
             }
         }
         let before: Vec<usize> = self.wishes.keys().copied().collect();

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use tokend::daemon::{Until, run};
 use tokend::keeper::Keeper;
 
-use super::moment::{MINUTE, shown};
+use super::moment::{SECOND, shown};
 use super::oracle::Violation;
 use super::scenario::Scenario;
 use super::world::{Ending, Simulated, Tally};
@@ -42,16 +42,18 @@ pub fn play(scenario: &Scenario, tells: bool) -> Verdict {
 }
 
 /// A smaller scenario that breaks the same law.
-fn shrink(scenario: &Scenario, law: &str) -> Scenario {
-    let mut smallest = scenario.clone();
+fn shrink(scenario: &Scenario, violation: &Violation) -> Scenario {
+    let mut smallest = Scenario { end: violation.at + 1, ..scenario.clone() };
+    let breaks = |scenario: &Scenario| play(scenario, false).violation.filter(|v| v.law == violation.law);
     let mut runs = 0;
     let mut again = true;
-    while again && runs < 2000 {
+    while again && runs < 500 {
         again = false;
-        for smaller in smaller_than(&smallest) {
+        for cut in cuts_of(&smallest) {
+            let Some(smaller) = cut_out(&smallest, cut) else { continue };
             runs += 1;
-            if play(&smaller, false).violation.is_some_and(|violation| violation.law == law) {
-                smallest = smaller;
+            if let Some(violation) = breaks(&smaller) {
+                smallest = Scenario { end: violation.at + 1, ..smaller };
                 again = true;
                 break;
             }
@@ -60,39 +62,53 @@ fn shrink(scenario: &Scenario, law: &str) -> Scenario {
     smallest
 }
 
-fn smaller_than(scenario: &Scenario) -> Vec<Scenario> {
-    let mut all = Vec::new();
-    if let Some(violation) = play(scenario, false).violation.filter(|violation| violation.at + 1 < scenario.end) {
-        all.push(Scenario { end: violation.at + 1, ..scenario.clone() });
-    }
-    for index in 0..scenario.troubles.len() {
-        let mut smaller = scenario.clone();
-        smaller.troubles.remove(index);
-        all.push(smaller);
-    }
-    for index in 0..scenario.acts.len() {
-        let mut smaller = scenario.clone();
-        smaller.acts.remove(index);
-        all.push(smaller);
-    }
-    for index in 0..scenario.spec.tokens.len() {
-        let mut smaller = scenario.clone();
-        smaller.spec.tokens.remove(index);
-        all.extend((!smaller.spec.tokens.is_empty()).then_some(smaller));
-    }
-    for index in 0..scenario.spec.tokens.len() {
-        let mut smaller = scenario.clone();
-        if smaller.spec.tokens[index].sinks.pop_last().is_some() {
-            all.push(smaller);
+/// What can be left out of a scenario.
+#[derive(Clone, Copy)]
+enum Cut {
+    Tokens(usize, usize),
+    Troubles(usize, usize),
+    Acts(usize, usize),
+    /// The last sink of a token.
+    Sink(usize),
+    /// The second half of a trouble.
+    Half(usize),
+}
+
+/// All that can be left out, large pieces first.
+fn cuts_of(scenario: &Scenario) -> Vec<Cut> {
+    let pieces = |count: usize| {
+        let sizes = std::iter::successors(Some(count.div_ceil(2)), |size| (*size > 1).then_some(size.div_ceil(2)));
+        let of_size =
+            move |size: usize| (0..count).step_by(size.max(1)).map(move |from| (from, (from + size).min(count)));
+        sizes.filter(|size| *size > 0).flat_map(of_size).collect::<Vec<_>>()
+    };
+    let (tokens, troubles) = (scenario.spec.tokens.len(), scenario.troubles.len());
+    let mut cuts: Vec<Cut> = pieces(tokens).into_iter().map(|(from, to)| Cut::Tokens(from, to)).collect();
+    cuts.extend(pieces(troubles).into_iter().map(|(from, to)| Cut::Troubles(from, to)));
+    cuts.extend(pieces(scenario.acts.len()).into_iter().map(|(from, to)| Cut::Acts(from, to)));
+    cuts.extend((0..tokens).map(Cut::Sink));
+    cuts.extend((0..troubles).map(Cut::Half));
+    cuts
+}
+
+fn cut_out(scenario: &Scenario, cut: Cut) -> Option<Scenario> {
+    let mut smaller = scenario.clone();
+    match cut {
+        Cut::Tokens(from, to) => drop(smaller.spec.tokens.drain(from..to)),
+        Cut::Troubles(from, to) => drop(smaller.troubles.drain(from..to)),
+        Cut::Acts(from, to) => drop(smaller.acts.drain(from..to)),
+        Cut::Sink(token) => {
+            smaller.spec.tokens[token].sinks.pop_last()?;
+        }
+        Cut::Half(trouble) => {
+            let trouble = &mut smaller.troubles[trouble];
+            trouble.to = trouble.from + (trouble.to - trouble.from) / 2;
+            if trouble.to - trouble.from < SECOND {
+                return None;
+            }
         }
     }
-    for index in 0..scenario.troubles.len() {
-        let mut smaller = scenario.clone();
-        let trouble = &mut smaller.troubles[index];
-        trouble.to = trouble.from + (trouble.to - trouble.from) / 2;
-        all.extend((trouble.to - trouble.from > MINUTE / 60).then_some(smaller));
-    }
-    all
+    (!smaller.spec.tokens.is_empty()).then_some(smaller)
 }
 
 /// Runs `scenario` and says nothing if all laws hold; else tells the story of the smallest run that
@@ -100,7 +116,11 @@ fn smaller_than(scenario: &Scenario) -> Vec<Scenario> {
 pub fn prove(scenario: &Scenario, again: &str) -> Result<Tally, String> {
     let Verdict { tally, violation, .. } = play(scenario, false);
     let Some(violation) = violation else { return Ok(tally) };
-    let small = shrink(scenario, violation.law);
+    println!(
+        "seed {}: {} is broken: {}; looking for a small run that shows it",
+        scenario.seed, violation.law, violation.words
+    );
+    let small = shrink(scenario, &violation);
     let verdict = play(&small, true);
     let broken = verdict.violation.unwrap_or(violation);
     let from = verdict.told.len().saturating_sub(120);

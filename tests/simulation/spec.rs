@@ -218,8 +218,9 @@ impl Spec {
     /// The configuration, as a person would write it.
     pub fn toml(&self) -> String {
         let mut text = String::new();
+        let used: BTreeSet<usize> = self.tokens.iter().map(|token| token.account).collect();
         let table = |account: usize| format!("{}-{}", client_of(account), self.accounts[account].renamed);
-        for (number, account) in self.accounts.iter().enumerate() {
+        for (number, account) in self.accounts.iter().enumerate().filter(|(number, _)| used.contains(number)) {
             let client = client_of(number);
             let secrets: Vec<String> = (0..account.secrets).map(|n| format!("\"secret{n}\"")).collect();
             let preset = match account.kind {

@@ -139,12 +139,7 @@ impl Judge {
     }
 
     pub(super) fn rate(&self, endpoint: usize) -> Option<u32> {
-        self.spec
-            .accounts
-            .iter()
-            .filter(|account| account.endpoint == endpoint)
-            .filter_map(|account| account.rate)
-            .min()
+        self.rates.get(&endpoint).copied()
     }
 
     fn note_departure(&mut self, slot: usize) {
