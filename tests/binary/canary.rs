@@ -63,7 +63,8 @@ impl Canary {
 /// `text` as it is, and as it may be sent or dumped.
 fn shapes(text: &str) -> Vec<String> {
     let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: Vec<String> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
     let quoted = serde_json::to_string(text).unwrap();
     let (base64, base64_url) = (BASE64_STANDARD.encode(text), BASE64_URL_SAFE.encode(text));
     let url = form.replace('+', "%20");

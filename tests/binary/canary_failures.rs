@@ -1,6 +1,7 @@
 //! Whatever fails, at the most talkative level: no secret, no access token and no piece of one is
 //! told, logged, handed to a child, left in a file or to be read out of the process.
 
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -100,7 +101,7 @@ fn ask_everything(setup: &Setup, daemon: &Daemon<'_>) -> String {
     let mut run = |arguments: &[&str]| {
         let mut command = setup.command(arguments);
         let output = command.env("KEY", ENV_SECRET).stdin(Stdio::null()).output().unwrap();
-        said += &format!("$ tokend {arguments:?}\n");
+        writeln!(said, "$ tokend {arguments:?}").unwrap();
         said += &String::from_utf8(output.stdout).unwrap();
         said += &String::from_utf8(output.stderr).unwrap();
     };
@@ -120,7 +121,7 @@ fn ask_everything(setup: &Setup, daemon: &Daemon<'_>) -> String {
     for path in ["/v1/tokens", "/v1/status", "/healthz", "/readyz", "/metrics", "/v1/tokens/refused", "/v1/tokens/%00"]
     {
         let answer = daemon.get(path);
-        said += &format!("{}\n{}\n", answer.head, answer.body);
+        writeln!(said, "{}\n{}", answer.head, answer.body).unwrap();
     }
     said
 }
