@@ -15,6 +15,7 @@ use std::time::Instant;
 use simulation::moment::DAY;
 use simulation::run::{play, prove};
 use simulation::scenario::Scenario;
+use simulation::world::Tally;
 
 mod simulation {
     pub mod moment;
@@ -69,6 +70,19 @@ fn every_law_holds_under_every_fault() {
     if let Some((seed, _)) = failed.first() {
         let story = prove(&Scenario::short(*seed), &command(*seed)).err().unwrap_or_default();
         panic!("{} of {count} seeds fail; the first:\n{story}", failed.len());
+    }
+}
+
+#[test]
+fn a_healthy_world_reaches_quiet_and_stays_there() {
+    for seed in 0..100 {
+        let scenario = Scenario::healthy(seed);
+        let Tally { requests, issued, saves, .. } = play(&scenario, false).tally;
+        let again: u64 = scenario.spec.accounts.iter().map(|account| u64::from(account.same_until.is_some())).sum();
+        assert!(again > 0 || requests == issued, "seed {seed}: a request for each access token, and no other");
+        assert!(saves <= 6 * requests, "seed {seed}: {saves} saves for {requests} requests");
+        let story = prove(&scenario, "a_healthy_world").err();
+        assert_eq!(story, None, "seed {seed}");
     }
 }
 

@@ -22,7 +22,8 @@ impl Keeper {
             let name = identity.as_str();
             let busy = anew.due.iter().filter(|job| case.busy.contains(&job.lane()));
             overlooked.extend(busy.map(|job| format!("{name}: its lane is busy: {job}")));
-            let due = anew.due.iter().filter(|job| !self.stopping && !queued(job));
+            let known = self.stopping || self.agenda.wake_of(identity) <= now;
+            let due = anew.due.iter().filter(|job| !known && !queued(job));
             overlooked.extend(due.map(|job| format!("{name}: due and not done: {job}")));
             if self.agenda.wake_of(identity) > anew.wake {
                 overlooked.push(format!("{name}: to be looked at by {}", anew.wake));

@@ -170,6 +170,8 @@ struct Held {
     /// Not asked before this, because the same access token came again.
     same_again: Option<Ms>,
     is_saved: bool,
+    /// When it was saved first.
+    saved_at: Ms,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -121,12 +121,11 @@ impl Desk {
             let again = situation.account.same_until.is_some_and(|until| left > until.max(2 * SECOND));
             again && !held.lied && held.scopes == wire.scopes
         });
-        let (truth, issued) = match again {
-            Some(held) => (held.clone(), None),
-            None => {
-                let truth = self.issue(key, wire, situation, moment);
-                (truth.clone(), Some(truth))
-            }
+        let (truth, issued) = if let Some(held) = again {
+            (held.clone(), None)
+        } else {
+            let truth = self.issue(key, wire, situation, moment);
+            (truth.clone(), Some(truth))
         };
         let factor = if truth.lied { 10 } else { 1 };
         let seconds = factor * (truth.expires_at - moment) / SECOND;

@@ -74,10 +74,11 @@ impl Scenario {
                 2 | 3 => Kind::Shared,
                 _ => Kind::Own,
             };
-            let lifetime = match number % 50 {
+            let lifetime = match number % 250 {
                 0 => HOUR,
-                1..=3 => 8 * HOUR,
-                _ => rng.pick(&[DAY, DAY, 7 * DAY]),
+                1 | 2 => 8 * HOUR,
+                3..25 => DAY,
+                _ => 7 * DAY,
             };
             let account = Account { kind, lifetime, endpoint: number % endpoints, ..plain_account(&mut rng) };
             let sinks = BTreeMap::from([(number, number % 3 == 0)]);

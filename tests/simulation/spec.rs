@@ -183,8 +183,8 @@ impl Spec {
             }
         }
         let alone = self.tokens.len() == 1;
-        let taken = |new: &String| self.tokens.iter().any(|token| token.name == *new);
-        let free = matches!(change, Change::RenameToken(_, new) if !taken(new));
+        let is_taken = |new: &String| self.tokens.iter().any(|token| token.name == *new);
+        let free = matches!(change, Change::RenameToken(_, new) if !is_taken(new));
         let token = &mut self.tokens[index];
         match change {
             Change::Drop(_) if !alone => {

@@ -61,6 +61,8 @@ pub struct Simulated {
     acts: usize,
     spec: Spec,
     before_edit: Option<Spec>,
+    /// What `spec` was parsed to, until it is edited.
+    config: Option<Arc<Config>>,
     desks: HashMap<usize, Desk>,
     disk: BTreeMap<Identity, (Entry, Persist)>,
     slots: HashMap<Identity, usize>,
@@ -99,6 +101,7 @@ impl Simulated {
             acts: 0,
             spec: scenario.spec.clone(),
             before_edit: None,
+            config: None,
             desks: HashMap::new(),
             disk: BTreeMap::new(),
             slots: HashMap::new(),
@@ -139,8 +142,7 @@ impl Simulated {
         self.askers.clear();
         (self.kill_in, self.stopping, self.idle, self.turn_at) = (None, None, 0, self.now);
         self.tally.starts += 1;
-        let config = self.spec.config();
-        self.learn(&config);
+        let config = self.config();
         self.judge.spec = self.spec.clone();
         let saved = self.saved(lost);
         self.judge.start(self.down_since, &saved);
@@ -153,7 +155,7 @@ impl Simulated {
         let mut saved = Saved { is_lost, ..Saved::default() };
         for (entry, _) in self.disk.values() {
             let intention = entry.intention.as_ref();
-            saved.intentions.extend(intention.map(|i| (self.slots[&entry.identity], self.true_time(i.at))));
+            saved.intentions.extend(intention.map(|i| (self.slots[&entry.identity], Self::true_time(i.at))));
             let held = entry.receipts.iter().filter(|(_, receipt)| receipt.held.is_some());
             saved.sinks.extend(held.map(|(sink, _)| sink_at(sink.as_str())));
         }
@@ -209,6 +211,16 @@ impl Simulated {
         self.tally.digest = hash;
     }
 
+    fn config(&mut self) -> Arc<Config> {
+        if let Some(config) = &self.config {
+            return Arc::clone(config);
+        }
+        let config = self.spec.config();
+        self.learn(&config);
+        self.config = Some(Arc::clone(&config));
+        config
+    }
+
     fn learn(&mut self, config: &Config) {
         for slot in &config.slots {
             let key = key_of(slot);
@@ -233,11 +245,11 @@ impl Simulated {
         self.now = to;
     }
 
-    fn timestamp(&self, at: Ms) -> Timestamp {
+    fn timestamp(at: Ms) -> Timestamp {
         Timestamp::from_millis(BEGINNING + at)
     }
 
-    fn true_time(&self, at: Timestamp) -> Ms {
+    fn true_time(at: Timestamp) -> Ms {
         at.as_millis().saturating_sub(BEGINNING)
     }
 
@@ -254,6 +266,7 @@ impl Simulated {
             self.spec.change(change);
         }
         self.before_edit = Some(before);
+        self.config = None;
         self.tell(|| format!("    edit: {change:?}"));
     }
 
@@ -261,8 +274,7 @@ impl Simulated {
         match act {
             Act::Edit(change) => {
                 self.edit(&change);
-                let config = self.spec.config();
-                self.learn(&config);
+                let config = self.config();
                 Some(Happening::Event(Event::Reload(config)))
             }
             Act::Refresh(name) => {
@@ -318,7 +330,7 @@ impl Simulated {
         self.tally.issued += u64::from(reply.issued.is_some());
         self.digest(&[1, index as u64, reply.after as u64]);
         self.tell(|| format!("request for {key}, {:?}; in {} ms: {:?}", wire.scopes, reply.after, reply.verdict));
-        let (asked_at, answered_at) = (self.timestamp(self.now), self.timestamp(self.now + reply.after));
+        let (asked_at, answered_at) = (Self::timestamp(self.now), Self::timestamp(self.now + reply.after));
         let answer = if self.scenario.speaks {
             hear(slot, &ask, &reply.verdict, silent, (asked_at, answered_at))
         } else {
@@ -335,7 +347,7 @@ impl Simulated {
     fn deliver(&mut self, delivery: &Delivery) {
         let index = self.slots[&delivery.slot.identity];
         let (sink, token) = (delivery.sink().id.clone(), &delivery.access_token);
-        let expires_at = self.true_time(token.expires_at);
+        let expires_at = Self::true_time(token.expires_at);
         let handed = Handed { text: token.secret.expose(), generation: token.generation.0, expires_at };
         self.judge.delivering(index, delivery.token().name.as_str(), sink.as_str(), handed);
         self.tally.deliveries += 1;
@@ -412,7 +424,7 @@ impl Simulated {
 
 impl World for Simulated {
     fn now(&self) -> Timestamp {
-        self.timestamp(self.now)
+        Self::timestamp(self.now)
     }
 
     async fn save(&mut self, rows: Vec<Row>) -> Result<(), String> {
@@ -473,7 +485,7 @@ impl World for Simulated {
         }
         let Publication { name, slot, access_token } = publication;
         let index = self.slots[&slot.identity];
-        let handed = |token: &'_ Arc<AccessToken>| (self.true_time(token.expires_at), token.generation.0);
+        let handed = |token: &'_ Arc<AccessToken>| (Self::true_time(token.expires_at), token.generation.0);
         let (expires_at, generation) = access_token.as_ref().map_or((0, 0), handed);
         let handed = access_token.as_ref().map(|token| Handed { text: token.secret.expose(), generation, expires_at });
         self.judge.published(index, name.as_str(), handed);
@@ -519,7 +531,7 @@ impl World for Simulated {
         let coming = self.coming.first_key_value().map_or(Ms::MAX, |((at, _), _)| *at);
         let act = self.scenario.acts.get(self.acts).map_or(Ms::MAX, |(at, _)| *at);
         let act = if self.stopping.is_some() { Ms::MAX } else { act };
-        let then = self.true_time(wake).min(coming).min(act).max(self.now);
+        let then = Self::true_time(wake).min(coming).min(act).max(self.now);
         if then >= self.scenario.end && self.stopping.is_none() {
             self.move_on(self.scenario.end);
             self.killed.get_or_insert(Ending::Over);
@@ -550,7 +562,7 @@ impl World for Simulated {
 impl Simulated {
     /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy.
     fn check_agenda(&mut self, keeper: &Keeper) {
-        let overlooked = keeper.overlooked(self.timestamp(self.turn_at));
+        let overlooked = keeper.overlooked(Self::timestamp(self.turn_at));
         if let Some(words) = overlooked.first() {
             self.judge.accuse("agenda", words.clone());
         }

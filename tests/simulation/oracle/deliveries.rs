@@ -54,6 +54,7 @@ impl Judge {
         let text = case.held.as_ref().map(|held| held.text.as_str());
         if row.text.is_some() && row.text == text {
             if let Some(held) = case.held.as_mut() {
+                held.saved_at = if held.is_saved { held.saved_at } else { now };
                 held.is_saved = true;
             }
             case.kept.clone_from(&case.held);
@@ -61,6 +62,7 @@ impl Judge {
             self.watches.extend(sinks.map(|sink| (now + SECOND, Watch::Sink(*sink))));
         } else if row.text.is_none() {
             if let Some(held) = case.held.as_mut() {
+                held.saved_at = if held.is_saved { held.saved_at } else { now };
                 held.is_saved = true;
             }
             case.kept = None;

@@ -96,15 +96,15 @@ impl Judge {
         let beside_a_live_one = forced && case.live(self.now).is_some();
         let places = issues as usize - usize::from(beside_a_live_one);
         let counted = || case.counted.iter().filter(|counted| counted.is_known && counted.at + per > self.now);
-        let issued = counted().filter(|counted| counted.arrived).count();
-        if issued >= places {
+        let arrived = counted().filter(|counted| counted.arrived).count();
+        if arrived >= places {
             return Err((
                 "L5",
-                format!("{issued} were issued of {issues}, and it asks for another (forced: {forced})"),
+                format!("{arrived} were issued of {issues}, and it asks for another (forced: {forced})"),
             ));
         }
         let all = counted().count();
-        let Some(last) = counted().map(|counted| counted.at).max().filter(|_| all > issued && all >= issues as usize)
+        let Some(last) = counted().map(|counted| counted.at).max().filter(|_| all > arrived && all >= issues as usize)
         else {
             return Ok(());
         };
@@ -172,14 +172,14 @@ impl Judge {
             endpoint.in_flight -= 1;
         }
         match verdict {
-            Verdict::Grant { text, seconds, scopes } => self.take(slot, asking, (text, *seconds, scopes)),
+            Verdict::Grant { text, seconds, scopes } => self.take(slot, &asking, (text, *seconds, scopes)),
             Verdict::Silence { taken: false } => self.unreachable(slot),
             Verdict::Silence { taken: true } | Verdict::Junk(_) => {
                 let possibly = Counted { at: asking.at, arrived: false, is_saved: false, is_known: true };
                 self.slots[slot].counted.push_back(possibly);
                 self.unreachable(slot);
             }
-            Verdict::No { status: 400, code, .. } => self.refuse(slot, asking, code),
+            Verdict::No { status: 400, code, .. } => self.refuse(slot, &asking, code),
             Verdict::No { status, patience, .. } => {
                 self.unreachable(slot);
                 self.heed(slot, *status, *patience);
@@ -190,7 +190,7 @@ impl Judge {
     fn take(
         &mut self,
         slot: usize,
-        asking: Asking,
+        asking: &Asking,
         (text, seconds, scopes): (&str, Ms, &std::collections::BTreeSet<String>),
     ) {
         let now = self.now;
@@ -215,7 +215,7 @@ impl Judge {
         let union = case.wanted.as_ref().map(|wanted| wanted.union.clone()).unwrap_or_default();
         if union.is_subset(&asked) {
             let missing = !union.is_subset(&scopes);
-            case.denied = missing.then(|| Denied { scopes: union, at: now, outright: false });
+            case.denied = missing.then_some(Denied { scopes: union, at: now, outright: false });
         }
         let mut taken = Held {
             text: text.to_owned(),
@@ -225,6 +225,7 @@ impl Judge {
             asked,
             same_again: None,
             is_saved: false,
+            saved_at: now,
         };
         if let Some(held) = &same {
             (taken.asked_at, taken.expires_at) = (held.asked_at, held.expires_at.min(told));
@@ -255,7 +256,7 @@ impl Judge {
         case.not_before = now + (whole / 2).min(longest) - 2;
     }
 
-    fn refuse(&mut self, slot: usize, asking: Asking, code: &str) {
+    fn refuse(&mut self, slot: usize, asking: &Asking, code: &str) {
         let now = self.now;
         let account = &self.spec.accounts[self.slots[slot].account];
         let (exclusive, secrets) = (account.is_exclusive(), account.secrets);

@@ -172,7 +172,8 @@ impl Judge {
         let pause = self.pauses.back().map_or(Ms::MIN, |(_, to)| *to);
         let base = self.adopted_at.max(self.started_at).max(pause);
         let well = sky.sink_is_well_after(sink);
-        let deadline = (base + 2 * SECOND).max(if well > 0 { well + MINUTE + 2 * SECOND } else { 0 });
+        let base = (base + 2 * SECOND).max(held.saved_at + SECOND);
+        let deadline = base.max(if well > 0 { well + MINUTE + 2 * SECOND } else { 0 });
         if now < deadline {
             self.watches.insert((deadline, Watch::Sink(sink)));
             return;
