@@ -223,6 +223,8 @@ fn a_request_gives_back_its_place_where_it_took_it() {
     keeper.adopt(config(&[moved]), at(1));
     issue(&mut keeper, &asking, at(2));
     keeper.stop();
+    let delivering = turn(&mut keeper, at(2));
+    take_home(&mut keeper, &delivering, at(2));
     let _ = turn(&mut keeper, at(2));
     assert!(keeper.is_finished(at(2)), "the same account, written in another way");
 }
