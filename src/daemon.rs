@@ -191,8 +191,8 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         }
         Happening::Event(Event::Reload(config)) => {
             keeper.adopt(config, now);
-            release(keeper, world);
             world.observe(keeper, Seen::Reloaded);
+            release(keeper, world);
         }
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
