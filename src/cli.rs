@@ -17,6 +17,7 @@ mod get;
 mod plan;
 mod presets;
 mod refresh;
+mod reload;
 mod run;
 mod status;
 
@@ -78,6 +79,11 @@ enum Command {
         socket: SocketArgs,
         /// The token's name in the configuration
         name: String,
+    },
+    /// Read the configuration again; exit 78 with its problems if it is not taken
+    Reload {
+        #[command(flatten)]
+        socket: SocketArgs,
     },
     /// Ask the provider of a token once, without the daemon, and explain what came back
     Fetch {
@@ -153,6 +159,7 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Status { socket, json } => status::status(&socket.path(), json),
         Command::Get { socket, name, format } => get::get(&socket.path(), &name, format),
         Command::Refresh { socket, name } => refresh::refresh(&socket.path(), &name),
+        Command::Reload { socket } => reload::reload(&socket.path()),
         Command::Fetch { config, name, show_token } => fetch::fetch(&config.config, &name, show_token),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Demo { dir } => crate::demo::demo(dir),

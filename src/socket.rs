@@ -1,4 +1,4 @@
-//! The socket: HTTP/1.1 over a Unix socket, for root and the daemon's own user.
+//! The socket: HTTP/1.1 over a Unix socket, for root, the daemon's own user and admins.
 //!
 //! It reads the shelf and asks the loop; it decides nothing about tokens and keeps none.
 
@@ -20,9 +20,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::inbox::Inbox;
+use crate::reloading::Reloads;
 use crate::shelf::Shelf;
-use crate::socket::routes::{Desk, Peer, router};
+use crate::socket::admission::Peer;
+use crate::socket::routes::{Desk, router};
 
+mod admission;
+mod peer_groups;
 mod problem;
 mod routes;
 
@@ -57,8 +61,8 @@ fn hidden_name(path: &Path) -> PathBuf {
 
 /// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
 /// at the door.
-pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox) {
-    let app = router(Desk { shelf, inbox });
+pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox, reloads: Reloads) {
+    let app = router(Desk { shelf, inbox, reloads, admission: Arc::default() });
     let places = Arc::new(Semaphore::new(places()));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
@@ -83,8 +87,7 @@ fn places() -> usize {
 
 /// Answers the requests of one connection; what goes wrong with it is the peer's business.
 async fn converse(stream: UnixStream, app: Router) {
-    let Ok(credentials) = stream.peer_cred() else { return };
-    let peer = Peer { uid: credentials.uid() };
+    let Some(peer) = Peer::of(&stream) else { return };
     let service = tower_service(app, peer);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -96,7 +99,7 @@ async fn converse(stream: UnixStream, app: Router) {
 
 fn tower_service(app: Router, peer: Peer) -> Router {
     app.layer(axum::middleware::from_fn(move |mut request: Request, next: axum::middleware::Next| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         next.run(request)
     }))
 }

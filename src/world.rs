@@ -16,6 +16,7 @@ use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
 use crate::preset::Secrets;
 use crate::provider::Providers;
+use crate::reloading::Reloads;
 use crate::settings::SecretSource;
 use crate::shelf::{Item, Shelf};
 use crate::slot::Slot;
@@ -45,6 +46,7 @@ pub struct RealWorld {
     outcomes: mpsc::UnboundedReceiver<Outcome>,
     home: mpsc::UnboundedSender<Outcome>,
     telling: Telling,
+    reloads: Reloads,
 }
 
 /// What the real world is made of.
@@ -63,6 +65,8 @@ pub struct Parts {
     pub own_roots: Vec<std::path::PathBuf>,
     /// Whom to tell how things stand.
     pub service: crate::systemd::Service,
+    /// Who knows how it stands with the configuration.
+    pub reloads: Reloads,
 }
 
 impl RealWorld {
@@ -80,6 +84,7 @@ impl RealWorld {
             outcomes,
             home,
             telling: Telling::new(parts.service),
+            reloads: parts.reloads,
         }
     }
 
@@ -161,6 +166,7 @@ impl World for RealWorld {
     }
 
     fn answer_status(&mut self, asker: AskerId, status: Status) {
+        let status = Status { config: Some(self.reloads.status()), ..status };
         self.askers.answer(asker, Answer::Status(Box::new(status)));
     }
 

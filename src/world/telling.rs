@@ -65,7 +65,7 @@ impl Telling {
                 }
             }
             Seen::NotSaved(reason) => self.not_saved(reason),
-            Seen::Reloaded => info!(tokens = keeper.config().tokens.len(), "configuration taken"),
+            Seen::Reloaded => debug!(tokens = keeper.config().tokens.len(), "planning for another configuration"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),
         }

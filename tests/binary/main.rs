@@ -13,6 +13,7 @@ mod delivery;
 mod failing;
 mod files;
 mod refusing;
+mod reloading;
 mod restarting;
 mod scopes;
 mod secrets;

@@ -149,7 +149,7 @@ impl Setup {
         command.args(arguments).env_clear().current_dir(self.dir());
         match arguments.first() {
             Some(&("run" | "check" | "plan" | "fetch")) => command.arg("--config").arg(self.path("tokend.toml")),
-            Some(&("status" | "get" | "refresh")) => command.arg("--socket").arg(self.path("tokend.sock")),
+            Some(&("status" | "get" | "refresh" | "reload")) => command.arg("--socket").arg(self.path("tokend.sock")),
             _ => &mut command,
         };
         command
@@ -166,6 +166,11 @@ impl Setup {
         let out = File::create(self.path("out")).unwrap();
         let mut command = self.command(&["run"]);
         command.envs(environment.iter().copied()).stdin(Stdio::null()).stdout(out).stderr(log);
+        self.run_command(command)
+    }
+
+    /// The same with a command that becomes the daemon.
+    pub fn run_command(&self, mut command: Command) -> Daemon<'_> {
         let mut daemon = Daemon { setup: self, child: command.spawn().unwrap() };
         wait_until("the daemon answers", || {
             if let Some(status) = daemon.child.try_wait().unwrap() {
