@@ -182,7 +182,8 @@ fn a_secret_that_is_put_right_wakes_its_slot_and_no_other() {
     setup.write("secrets/a", &secret_of("a"));
     wait_until("it recovers", || daemon.slot("a").last_error.is_none());
     assert!(daemon.status().now < mine.next_attempt, "by the file, not by itself");
-    assert!(setup.standin.is_active(&setup.read("tokens/a").unwrap()));
+    let delivered = wait_for("it is delivered", || setup.read("tokens/a"));
+    assert!(setup.standin.is_active(&delivered));
     assert_eq!(daemon.slot("b").last_error.unwrap().attempts, other.attempts);
     assert!(setup.log().contains("a file was changed; what waits for it is tried at once providers=\"a\""));
 }
