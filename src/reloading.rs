@@ -172,6 +172,13 @@ impl Reloads {
     ///
     /// Errors: what is wrong with it; the configuration from before stays.
     pub async fn reload(&self, origin: Origin) -> Result<Report, NotTaken> {
+        let reloads = self.clone();
+        // Who asked may go away; what was begun is brought to its end.
+        let going = tokio::spawn(async move { reloads.go(origin).await });
+        going.await.unwrap_or(Err(NotTaken::Gone))
+    }
+
+    async fn go(&self, origin: Origin) -> Result<Report, NotTaken> {
         let mut road = self.0.road.lock().await;
         let told = matches!(origin, Origin::Asked(_)).then(|| self.0.notice.begin());
         let (known, path, running) = (road.known.clone(), self.0.path.clone(), Arc::clone(&self.0.running));

@@ -68,7 +68,10 @@ impl Admission {
         let fresh = known.found.as_ref().is_some_and(|(at, of, _)| *of == admins && at.elapsed() < FRESH);
         if !fresh {
             let names = Arc::clone(&admins);
-            let Some(numbers) = known.looking.run(PATIENCE, move || numbers(&names)).await else { return false };
+            let found = known.looking.run(PATIENCE, move || numbers(&names)).await;
+            let last_known = known.found.take().filter(|(_, of, _)| *of == admins).map(|(.., numbers)| numbers);
+            // A service that hangs is not asked again by everybody who comes.
+            let numbers = found.or(last_known).unwrap_or_default();
             known.found = Some((Instant::now(), admins, numbers));
         }
         known.found.as_ref().is_some_and(|(.., numbers)| numbers.hold(peer))

@@ -90,13 +90,21 @@ impl Setup {
     /// Writes the configuration: where things are, then `parts`. `@DIR@` and `@BASE@` stand for
     /// the directory and the stand-ins.
     pub fn configure(&self, parts: &[String]) {
+        self.write("tokend.toml", &self.configuration(parts));
+    }
+
+    /// The configuration that [`Self::configure`] writes.
+    pub fn configuration(&self, parts: &[String]) -> String {
         let head = "[daemon]\nstate_dir = \"@DIR@/state\"\nsocket = \"@DIR@/tokend.sock\"\n\n";
-        self.write_config(&format!("{head}{}", parts.concat()));
+        self.filled(&format!("{head}{}", parts.concat()))
     }
 
     pub fn write_config(&self, text: &str) {
-        let text = text.replace("@DIR@", &self.dir().display().to_string()).replace("@BASE@", self.standin.base());
-        self.write("tokend.toml", &text);
+        self.write("tokend.toml", &self.filled(text));
+    }
+
+    fn filled(&self, text: &str) -> String {
+        text.replace("@DIR@", &self.dir().display().to_string()).replace("@BASE@", self.standin.base())
     }
 
     /// A provider `name` whose client of the same name the plain OAuth 2 server knows.
