@@ -18,6 +18,7 @@ mod pause;
 mod plan;
 mod presets;
 mod refresh;
+mod reload;
 mod run;
 mod status;
 
@@ -93,6 +94,11 @@ enum Command {
         socket: SocketArgs,
         /// The token's name in the configuration
         name: String,
+    },
+    /// Read the configuration again; exit 78 with its problems if it is not taken
+    Reload {
+        #[command(flatten)]
+        socket: SocketArgs,
     },
     /// Ask the provider of a token once, without the daemon, and explain what came back
     Fetch {
@@ -170,6 +176,7 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Refresh { socket, name } => refresh::refresh(&socket.path(), &name),
         Command::Pause { socket, name } => pause::pause(&socket.path(), &name),
         Command::Resume { socket, name } => pause::resume(&socket.path(), &name),
+        Command::Reload { socket } => reload::reload(&socket.path()),
         Command::Fetch { config, name, show_token } => fetch::fetch(&config.config, &name, show_token),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Demo { dir } => crate::demo::demo(dir),

@@ -21,7 +21,7 @@ use crate::display::{Reading, print, print_while_read};
 use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 use crate::inbox::Inbox;
 use crate::life::{Ears, Launch, live};
-use crate::loading::load;
+use crate::loading::Texts;
 use crate::signals::{Signals, Wish};
 use crate::telemetry::{Destination, start};
 
@@ -37,14 +37,15 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
     let standin = Standin::start_on_thread(StandinConfig::default()).map_err(|e| cannot("start the stand-ins", e))?;
     configuration::write(&scratch.path, &standin).map_err(|e| cannot("write the configuration", e))?;
     let config_path = scratch.path.join("tokend.toml");
-    let config = Arc::new(load(&config_path)?);
+    let texts = Texts::read(&config_path);
+    let config = Arc::new(texts.parse()?);
     let log = File::create(scratch.path.join("tokend.log")).map_err(|e| cannot("create the log", e))?;
     start(&config.log, Destination::File(log)).map_err(|why| Fatal::new(SOFTWARE, why))?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| cannot("start", e))?;
     runtime.block_on(async {
         let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
-        let launch = Launch { config, config_path, until: Until::Stopped };
+        let launch = Launch { config, config_path, fingerprint: texts.fingerprint(), until: Until::Stopped };
         let show = async {
             let shown = show(&scratch.path, &standin, &inbox).await;
             inbox.stop().await;

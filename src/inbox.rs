@@ -1,6 +1,6 @@
 //! How others speak to the loop: a question goes in as an event, its answer comes back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::Config;
 use crate::daemon::Event;
 use crate::name::Name;
+use crate::settings::FileKind;
 use crate::status::Status;
 use crate::task::{AskerId, RefreshAnswer};
 
@@ -74,9 +75,22 @@ impl Inbox {
         self.order(|asker| Event::Resume(name, asker)).await
     }
 
-    /// Hands over another configuration.
+    /// Hands over another configuration; returns when it is in force.
     pub async fn reload(&self, config: Arc<Config>) -> Result<(), Gone> {
-        self.events.send(Event::Reload(config)).await.map_err(|_| Gone)
+        self.events.send(Event::Reload(config)).await.map_err(|_| Gone)?;
+        self.catch_up().await
+    }
+
+    /// Says that a file which `providers` name was written.
+    pub async fn files_changed(&self, providers: BTreeSet<Name>, file: FileKind) -> Result<(), Gone> {
+        self.events.send(Event::FilesChanged(providers, file)).await.map_err(|_| Gone)
+    }
+
+    /// Returns when the loop has done what it was asked before: it takes one thing after the other.
+    pub async fn catch_up(&self) -> Result<(), Gone> {
+        // A name that costs nothing to answer for, whether or not a token has it.
+        let Ok(anybody) = Name::parse("healthz") else { return Err(Gone) };
+        self.status_of(anybody).await.map(|_| ())
     }
 
     /// Says that a moment of `schedule` has come.

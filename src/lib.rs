@@ -30,7 +30,7 @@
 //! | floor | modules | must not |
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
-//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
+//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`watch`], [`blocking`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
@@ -57,6 +57,7 @@
 
 pub mod access_token;
 pub mod agenda;
+pub mod blocking;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -87,6 +88,7 @@ pub mod privacy;
 pub mod problem;
 pub mod provider;
 pub mod record;
+pub mod reloading;
 pub mod schedule;
 pub mod seal;
 pub mod secret;
@@ -104,6 +106,7 @@ pub mod systemd;
 pub mod task;
 pub mod telemetry;
 pub mod time;
+pub mod watch;
 pub mod world;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::clock;
@@ -21,10 +21,10 @@ use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::keeper::Keeper;
 use crate::ledger::Entry;
-use crate::loading::load;
 use crate::places::Places;
 use crate::provider::Providers;
 use crate::record::clock::follow_clock;
+use crate::reloading::{Beginning, Origin, Reloads};
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
@@ -32,6 +32,7 @@ use crate::socket::{bind, serve};
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
+use crate::watch::watch;
 use crate::world::{Parts, RealWorld};
 
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,6 +49,8 @@ pub struct Launch {
     pub config: Arc<Config>,
     /// Where it was read, to read it again.
     pub config_path: PathBuf,
+    /// What tells it from another.
+    pub fingerprint: String,
     /// How long to go on.
     pub until: Until,
 }
@@ -82,7 +85,7 @@ impl Ears {
 ///
 /// Errors: why it could not start.
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
-    let Launch { config, config_path, until } = launch;
+    let Launch { config, config_path, fingerprint, until } = launch;
     let places = Places::find(&config.daemon)?;
     let opened = open_state(&config, &places).await?;
     let listener = match (&places.socket, until) {
@@ -96,14 +99,21 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         error!(reason = lost, "starting without what was known before");
         keeper.note_lost_state(lost.clone(), clock::now());
     }
+    let service = Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT));
+    let (inbox, notice) = (ears.inbox.clone(), service.reloads());
+    let reloads =
+        Reloads::new(Beginning { path: config_path, config: Arc::clone(&config), fingerprint, inbox, notice });
     let mut tasks = tokio::task::JoinSet::new();
     if let Some(listener) = listener {
-        tasks.spawn(serve(listener, shelf.clone(), ears.inbox.clone()));
+        tasks.spawn(serve(listener, shelf.clone(), ears.inbox.clone(), reloads.clone()));
     }
     if let Some(signals) = ears.signals {
-        tasks.spawn(heed(signals, ears.inbox.clone(), config_path));
+        tasks.spawn(heed(signals, ears.inbox.clone(), reloads.clone()));
     }
-    let (schedules, wanted) = watch::channel(Schedules::new());
+    if until == Until::Stopped {
+        tasks.spawn(watch(reloads.clone()));
+    }
+    let (schedules, wanted) = tokio::sync::watch::channel(Schedules::new());
     tasks.spawn(watch_schedules(wanted, ears.inbox.clone()));
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
@@ -114,7 +124,8 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         events: ears.events,
         own_roots: places.own_roots,
         schedules,
-        service: Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT)),
+        service,
+        reloads,
     });
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
@@ -184,28 +195,20 @@ fn make_parent(path: &Path, places: &Places) -> Result<(), String> {
 }
 
 /// Passes on what signals ask for.
-async fn heed(mut signals: Signals, inbox: Inbox, config_path: PathBuf) {
+async fn heed(mut signals: Signals, inbox: Inbox, reloads: Reloads) {
+    let mut under_way = tokio::task::JoinSet::new();
     while let Some((wish, sender)) = signals.next().await {
         info!(signal = sender, "signal");
         match wish {
             Wish::Stop => inbox.stop().await,
             Wish::Status => inbox.log_status().await,
-            Wish::Reload => reload(&config_path, &inbox).await,
-        }
-    }
-}
-
-/// Reads the configuration again and takes it whole, or not at all (L17).
-async fn reload(config_path: &Path, inbox: &Inbox) {
-    match load(config_path) {
-        Ok(config) => {
-            let _ = inbox.reload(Arc::new(config)).await;
-        }
-        Err(fatal) => {
-            for problem in &fatal.lines {
-                error!(problem, "the configuration was not taken; the old one stays");
+            // Reading may take long; the next signal may be the end.
+            Wish::Reload => {
+                let reloads = reloads.clone();
+                under_way.spawn(async move { reloads.reload(Origin::Asked(sender)).await.is_ok() });
             }
         }
+        while under_way.try_join_next().is_some() {}
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::fs::Mode;
 use crate::config::Config;
 use crate::disk::{group, user};
 use crate::places::Places;
-use crate::settings::{FileSettings, Provider, SecretSource};
+use crate::settings::{Admins, FileSettings, Provider, SecretSource};
 use crate::sink::file::directory_of;
 
 /// One line for everything that is missing on this host now.
@@ -21,6 +21,12 @@ use crate::sink::file::directory_of;
 pub fn notes(config: &Config) -> Vec<String> {
     let own_roots = Places::find(&config.daemon).map(|places| places.own_roots).unwrap_or_default();
     let mut notes = BTreeSet::new();
+    let admins = &config.daemon.admins;
+    // The group that is named unless something is said need not be there.
+    let named = admins.groups.iter().filter(|_| *admins != Admins::default());
+    let unknown = admins.users.iter().filter_map(|name| user(name).err());
+    let unknown = unknown.chain(named.filter_map(|name| group(name).err()));
+    notes.extend(unknown.map(|why| lets_nobody_in(&why)));
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
@@ -28,6 +34,11 @@ pub fn notes(config: &Config) -> Vec<String> {
         notes.extend(file_notes(file, &own_roots));
     }
     notes.into_iter().collect()
+}
+
+fn lets_nobody_in(why: &str) -> String {
+    let (why, _) = why.split_once(": ").unwrap_or((why, ""));
+    format!("daemon.admins: {why}, so it lets nobody in")
 }
 
 fn provider_notes(provider: &Provider) -> Vec<String> {

@@ -12,6 +12,8 @@ use crate::secret::Secret;
 
 pub use crate::preset::Budget;
 
+mod same;
+
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
 pub struct DaemonSettings {
@@ -27,6 +29,23 @@ pub struct DaemonSettings {
     pub state_key: Option<SecretSource>,
     /// How long to wait for required tokens before READY is sent all the same; default 60 s.
     pub ready_timeout: Option<Duration>,
+    /// Who may ask what changes something.
+    pub admins: Admins,
+}
+
+/// `daemon.admins`: who may do what root may, by name or number as the host knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admins {
+    /// Users.
+    pub users: Vec<String>,
+    /// Groups; default `tokend-admin`.
+    pub groups: Vec<String>,
+}
+
+impl Default for Admins {
+    fn default() -> Self {
+        Self { users: Vec::new(), groups: vec!["tokend-admin".into()] }
+    }
 }
 
 /// `daemon.socket`: a path, `false`, or nothing said.
@@ -105,23 +124,6 @@ impl Provider {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.parameters.get("client_id").and_then(serde_json::Value::as_str).unwrap_or_default()
-    }
-
-    /// Whether both say the same.
-    #[must_use]
-    pub fn same_as(&self, other: &Self) -> bool {
-        let same_sources = |(a, b): (&Vec<SecretSource>, &Vec<SecretSource>)| {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_as(b))
-        };
-        let same_account = self.name == other.name
-            && self.parameters == other.parameters
-            && self.endpoint == other.endpoint
-            && self.preset.same_as(&other.preset);
-        let same_road = self.timeout == other.timeout && self.tls == other.tls && self.proxy == other.proxy;
-        let same_limits = self.rate == other.rate && self.budget == other.budget && self.persist == other.persist;
-        let same_secrets = self.secrets.keys().eq(other.secrets.keys())
-            && self.secrets.values().zip(other.secrets.values()).all(same_sources);
-        same_account && same_road && same_limits && same_secrets
     }
 
     /// How many client secrets may be tried, one after the other.
@@ -205,20 +207,6 @@ pub enum SecretSource {
     Credential(String),
     /// `{ command = ["/path", "arg"] }`: its standard output.
     Command(Vec<String>),
-}
-
-impl SecretSource {
-    /// Whether both say the same.
-    #[must_use]
-    pub fn same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Inline(a), Self::Inline(b)) => a.same_as(b),
-            (Self::File(a), Self::File(b)) => a == b,
-            (Self::Env(a), Self::Env(b)) | (Self::Credential(a), Self::Credential(b)) => a == b,
-            (Self::Command(a), Self::Command(b)) => a == b,
-            _ => false,
-        }
-    }
 }
 
 /// `[tokens.NAME]`.

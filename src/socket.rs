@@ -1,4 +1,4 @@
-//! The socket: HTTP/1.1 over a Unix socket, for root and the daemon's own user.
+//! The socket: HTTP/1.1 over a Unix socket, for root, the daemon's own user and admins.
 //!
 //! It reads the shelf and asks the loop; it decides nothing about tokens and keeps none.
 
@@ -21,13 +21,17 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::inbox::Inbox;
+use crate::reloading::Reloads;
 use crate::shelf::Shelf;
 
+mod admission;
 mod pausing;
+mod peer_groups;
 mod problem;
 mod routes;
 
-pub use crate::socket::routes::{Desk, Peer, router};
+pub use crate::socket::admission::Peer;
+pub use crate::socket::routes::{Desk, router};
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,16 +64,16 @@ fn hidden_name(path: &Path) -> PathBuf {
 
 /// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
 /// at the door.
-pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox) {
-    let app = router(Desk { shelf, inbox });
+pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox, reloads: Reloads) {
+    let app = router(Desk::new(shelf, inbox, reloads));
     let places = Arc::new(Semaphore::new(places()));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let app = app.clone();
                 tokio::spawn(async move {
-                    if let Ok(credentials) = stream.peer_cred() {
-                        converse(stream, Peer { uid: credentials.uid() }, app).await;
+                    if let Some(peer) = Peer::of(&stream) {
+                        converse(stream, peer, app).await;
                     }
                     drop(place);
                 });
@@ -100,7 +104,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, 
 
 fn tower_service(app: Router, peer: Peer) -> Router {
     app.layer(axum::middleware::from_fn(move |mut request: Request, next: axum::middleware::Next| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         next.run(request)
     }))
 }

@@ -73,6 +73,14 @@ impl Answer {
         let detail = self.json::<Value>().and_then(|body| body.get("detail")?.as_str().map(str::to_owned));
         detail.unwrap_or_else(|| format!("the daemon answered with HTTP status {}", self.status))
     }
+
+    /// All that is wrong, one a line: the `problems` of a problem, else what [`Answer::problem`] says.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let list =
+            self.json::<Value>().and_then(|mut body| serde_json::from_value(body.get_mut("problems")?.take()).ok());
+        list.unwrap_or_else(|| vec![self.problem()])
+    }
 }
 
 /// Without the body.

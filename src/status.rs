@@ -22,10 +22,50 @@ pub struct Status {
     pub state_writable: bool,
     /// What happened to the state, if a person should know ("the state was damaged …").
     pub state_notice: Option<String>,
+    /// The configuration and its files; `None` where nobody reloads.
+    pub config: Option<ConfigStatus>,
     /// How many of what.
     pub counts: Counts,
     /// Every slot, by id.
     pub slots: Vec<SlotStatus>,
+}
+
+/// How it stands with the configuration and its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// Tells the configuration that holds from others.
+    pub fingerprint: String,
+    /// Since when it holds.
+    pub applied_at: String,
+    /// The keys of which the files say something else, and that only a restart takes.
+    pub restart_needed: Vec<String>,
+    /// The last one, if it was not taken and still stands in the files.
+    pub refused: Option<RefusedConfig>,
+    /// How changes are noticed.
+    pub watching: Watching,
+    /// Why files cannot be watched, and what to do.
+    pub watching_problem: Option<String>,
+}
+
+/// A configuration that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedConfig {
+    /// When.
+    pub at: String,
+    /// All its problems, `FILE:LINE:COL: message`.
+    pub problems: Vec<String>,
+}
+
+/// How changes of files are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watching {
+    /// At once.
+    Watching,
+    /// By looking every few seconds.
+    Polling,
+    /// Only when a reload is asked for.
+    Off,
 }
 
 /// How many of what.

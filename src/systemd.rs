@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -17,7 +19,7 @@ const STATUS_PAUSE: Duration = Duration::from_secs(1);
 /// The service manager, as far as it listens (`$NOTIFY_SOCKET`).
 #[derive(Debug)]
 pub struct Service {
-    ready_sent: bool,
+    ready_sent: Arc<AtomicBool>,
     give_up_at: Timestamp,
     extend_at: Timestamp,
     status: String,
@@ -30,7 +32,7 @@ impl Service {
     #[must_use]
     pub fn new(give_up_at: Timestamp) -> Self {
         Self {
-            ready_sent: false,
+            ready_sent: Arc::default(),
             give_up_at,
             extend_at: Timestamp::EPOCH,
             status: String::new(),
@@ -46,16 +48,22 @@ impl Service {
         }
     }
 
+    /// Where reloads are told.
+    #[must_use]
+    pub fn reloads(&self) -> ReloadNotice {
+        ReloadNotice(Arc::clone(&self.ready_sent))
+    }
+
     /// Whether READY was sent.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready_sent
+        self.ready_sent.load(Ordering::Relaxed)
     }
 
     /// When there is something to send whatever happens; `NEVER` when there is nothing.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        let ready = if self.ready_sent { Timestamp::NEVER } else { self.give_up_at };
+        let ready = if self.is_ready() { Timestamp::NEVER } else { self.give_up_at };
         let status = if self.status == self.shown { Timestamp::NEVER } else { self.shown_at + STATUS_PAUSE };
         ready.min(status)
     }
@@ -63,18 +71,18 @@ impl Service {
     /// Whether READY is due: everything required is there, or waiting for it is over.
     #[must_use]
     pub fn ready_is_due(&self, ready: bool, now: Timestamp) -> bool {
-        !self.ready_sent && (ready || now >= self.give_up_at)
+        !self.is_ready() && (ready || now >= self.give_up_at)
     }
 
     /// Sends READY=1, once.
     pub fn send_ready(&mut self) {
-        self.ready_sent = true;
+        self.ready_sent.store(true, Ordering::Relaxed);
         send(&[NotifyState::Ready]);
     }
 
     /// Asks for more time while it is not ready.
     pub fn extend(&mut self, now: Timestamp) {
-        if !self.ready_sent && now >= self.extend_at {
+        if !self.is_ready() && now >= self.extend_at {
             self.extend_at = now + EXTENSION / 2;
             send(&[NotifyState::ExtendTimeoutUsec(EXTENSION_MICROSECONDS)]);
         }
@@ -89,6 +97,30 @@ impl Service {
             self.shown.clone_from(&self.status);
             self.shown_at = now;
         }
+    }
+}
+
+/// Tells the service manager of reloads; silent until READY was sent, which it would repeat too soon.
+#[derive(Clone, Debug)]
+pub struct ReloadNotice(Arc<AtomicBool>);
+
+/// A reload that the service manager knows of, until this is dropped.
+#[derive(Debug)]
+pub struct Reloading(());
+
+impl ReloadNotice {
+    /// Says that a reload has begun.
+    #[must_use]
+    pub fn begin(&self) -> Option<Reloading> {
+        let now = NotifyState::monotonic_usec_now().ok().filter(|_| self.0.load(Ordering::Relaxed))?;
+        send(&[NotifyState::Reloading, now]);
+        Some(Reloading(()))
+    }
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        send(&[NotifyState::Ready]);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -13,9 +14,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, LogSettings};
+
+/// Where the level is changed: there is one log in a process.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Where lines go.
 #[derive(Debug)]
@@ -42,9 +47,21 @@ pub fn start(settings: &LogSettings, destination: Destination) -> Result<(), Str
         Destination::Stderr => (BoxMakeWriter::new(io::stderr), is_coloured()),
         Destination::File(file) => (BoxMakeWriter::new(file), false),
     };
+    let (filter, handle) = reload::Layer::new(filter);
     let layer = layer(format, writer, coloured).with_filter(filter);
-    let _ = Registry::default().with(layer).try_init();
+    if Registry::default().with(layer).try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
     Ok(())
+}
+
+/// Logs from now on what `level` says; does nothing before logging was started.
+///
+/// Errors: a level that makes no sense, in words.
+pub fn set_level(level: &str) -> Result<(), String> {
+    let filter = filter(level)?;
+    let Some(handle) = LEVEL.get() else { return Ok(()) };
+    handle.reload(filter).map_err(|error| error.to_string())
 }
 
 fn layer<W>(format: LogFormat, writer: W, coloured: bool) -> Box<dyn Layer<Registry> + Send + Sync>

@@ -18,6 +18,7 @@ use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
 use crate::preset::Secrets;
 use crate::provider::Providers;
+use crate::reloading::Reloads;
 use crate::settings::SecretSource;
 use crate::shelf::{Item, Shelf};
 use crate::slot::Slot;
@@ -55,6 +56,7 @@ pub struct RealWorld {
     saving: Saving,
     /// Whether anything came of the last nap.
     idle: bool,
+    reloads: Reloads,
 }
 
 /// What the real world is made of.
@@ -75,6 +77,8 @@ pub struct Parts {
     pub schedules: watch::Sender<Schedules>,
     /// Whom to tell how things stand.
     pub service: crate::systemd::Service,
+    /// Who knows how it stands with the configuration.
+    pub reloads: Reloads,
 }
 
 impl RealWorld {
@@ -95,6 +99,7 @@ impl RealWorld {
             schedules: parts.schedules,
             saving: Saving::new(),
             idle: false,
+            reloads: parts.reloads,
         }
     }
 
@@ -199,6 +204,7 @@ impl World for RealWorld {
     }
 
     fn answer_status(&mut self, asker: AskerId, status: Status) {
+        let status = Status { config: Some(self.reloads.status()), ..status };
         self.askers.answer(asker, Answer::Status(Box::new(status)));
     }
 

@@ -14,8 +14,8 @@ const FLOORS: [&[&str]; 7] = [
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "seal", "privacy"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials"],
-    &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "signals", "cron", "world",
-      "socket", "socket_client", "life"],
+    &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
+      "reloading", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];
 

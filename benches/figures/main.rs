@@ -1,6 +1,6 @@
 //! The figures that tokend promises, each measured on the real binary and held against its limit:
 //!
-//! `cargo bench --bench figures [-- throughput restart idle]`
+//! `cargo bench --bench figures [-- throughput restart reload idle]`
 //!
 //! Where a figure is a ratio, both sides run in turn, several rounds, and the median counts: what
 //! else the machine does falls on both. Ends with 1 when a limit is missed. `TMPDIR` chooses the
@@ -12,6 +12,7 @@ mod fleet;
 mod idle;
 mod plain;
 mod process;
+mod reload;
 mod report;
 mod restart;
 mod throughput;
@@ -27,7 +28,12 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the run: its word on the command line, and how it is measured.
 type Part = (&'static str, fn(&mut Report) -> Outcome<()>);
 
-const PARTS: [Part; 3] = [("idle", idle::measure), ("throughput", throughput::measure), ("restart", restart::measure)];
+const PARTS: [Part; 4] = [
+    ("idle", idle::measure),
+    ("throughput", throughput::measure),
+    ("restart", restart::measure),
+    ("reload", reload::measure),
+];
 
 fn main() -> Outcome<ExitCode> {
     // cargo adds `--bench`.
@@ -38,7 +44,7 @@ fn main() -> Outcome<ExitCode> {
         return plain::compare(expected.as_ref(), directory.as_ref());
     }
     if let Some(unknown) = arguments.iter().find(|argument| PARTS.iter().all(|(word, _)| word != argument)) {
-        return Err(format!("{unknown}: not a part; the parts are idle, throughput and restart").into());
+        return Err(format!("{unknown}: not a part; the parts are idle, throughput, restart and reload").into());
     }
     let mut report = Report::default();
     for (word, measure) in PARTS {

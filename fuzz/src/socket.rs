@@ -12,9 +12,11 @@ use tokend::failure::{Failure, Reach};
 use tokend::inbox::{Answer, Inbox};
 use tokend::keeper::Keeper;
 use tokend::name::Name;
+use tokend::reloading::{Beginning, Reloads};
 use tokend::shelf::{Item, Shelf};
 use tokend::socket::{Desk, Peer, converse, router};
 use tokend::store::row::decode;
+use tokend::systemd::Service;
 use tokend::task::RefreshAnswer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::runtime::{Builder, Runtime};
@@ -48,9 +50,9 @@ thread_local! {
 /// and none at all to a stranger.
 pub fn run(input: &[u8]) {
     RUNTIME.with(|runtime| {
-        let stranger = runtime.block_on(answers(input, Peer { uid: 65_534 }));
+        let stranger = runtime.block_on(answers(input, Peer::new(65_534, &[])));
         assert!(!holds(&stranger, VALID), "a stranger was served: {}", String::from_utf8_lossy(&stranger));
-        let root = runtime.block_on(answers(input, Peer { uid: 0 }));
+        let root = runtime.block_on(answers(input, Peer::new(0, &[])));
         for answer in [&stranger, &root] {
             let shown = String::from_utf8_lossy(answer);
             assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{shown}");
@@ -68,7 +70,14 @@ fn holds(answer: &[u8], text: &str) -> bool {
 async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
     let config = config();
     let (inbox, mut events, askers) = Inbox::new();
-    let app = router(Desk { shelf: shelf(&config), inbox });
+    let beginning = Beginning {
+        path: "/nowhere/tokend.toml".into(),
+        config: Arc::clone(&config),
+        fingerprint: String::new(),
+        inbox: inbox.clone(),
+        notice: Service::new(now()).reloads(),
+    };
+    let app = router(Desk::new(shelf(&config), inbox, Reloads::new(beginning)));
     let (here, there) = duplex(64 * 1024);
     let serving = converse(there, peer, app);
     let asking = async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::fatal::{Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
+use crate::fatal::{CONFIG, Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
 use crate::name::Name;
 use crate::socket_client::{Answer, SocketClient};
 
@@ -36,6 +36,7 @@ fn judge<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fatal> {
         200..300 => return answer.json().ok_or_else(|| Fatal::new(SOFTWARE, strange)),
         400 | 404 => USAGE,
         403 => NOT_ALLOWED,
+        422 => return Err(Fatal { code: CONFIG, lines: answer.problems() }),
         409 | 429 | 502 | 503 => TRY_AGAIN,
         _ => SOFTWARE,
     };

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::daemon::Until;
 use crate::fatal::{CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
 use crate::life::{Ears, Launch, live};
-use crate::loading::load;
+use crate::loading::Texts;
 use crate::status::{SinkState, Status};
 use crate::telemetry::{Destination, start};
 
@@ -20,10 +20,11 @@ const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
-    let config = Arc::new(load(config_path)?);
+    let texts = Texts::read(config_path);
+    let config = Arc::new(texts.parse()?);
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
-    let launch = Launch { config, config_path: config_path.to_owned(), until };
+    let launch = Launch { config, config_path: config_path.to_owned(), fingerprint: texts.fingerprint(), until };
     let runtime = runtime()?;
     let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
     // A directory or a resolver that hangs must not hold up the end.

@@ -3,9 +3,9 @@
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, near, shown};
-use crate::config::read::{Section, choice, duration, expected, file_path, mode, path, text};
+use crate::config::read::{Section, choice, duration, expected, file_path, mode, path, strings, text};
 use crate::config::secret_source::one;
-use crate::settings::{DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};
+use crate::settings::{Admins, DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};
 
 /// What holds in `[daemon]` unless something else is said.
 pub const DEFAULTS: [(&str, &str); 3] = [("persist", "encrypted"), ("ready_timeout", "60s"), ("socket_mode", "0666")];
@@ -14,16 +14,18 @@ pub const LOG_DEFAULTS: [(&str, &str); 1] = [("level", "info")];
 
 const DAEMON: Keys<'static> = Keys {
     table: "[daemon]",
-    accepted: &["state_dir", "socket", "socket_mode", "persist", "state_key", "ready_timeout"],
-    later: &["metrics", "admins", "audit_reads"],
+    accepted: &["state_dir", "socket", "socket_mode", "persist", "state_key", "ready_timeout", "admins"],
+    later: &["metrics", "audit_reads"],
 };
 const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
+const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
 const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// Reads `[daemon]`.
 pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSettings {
     problems.check_keys(section.table, &DAEMON);
     let state_key = section.node("state_key");
+    let admins = section.node("admins").map(|node| admins(node, problems)).unwrap_or_default();
     DaemonSettings {
         state_dir: section.read("state_dir", problems, path),
         socket: section.read("socket", problems, socket).unwrap_or_default(),
@@ -31,7 +33,20 @@ pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSe
         persist: section.read("persist", problems, persist).unwrap_or_default(),
         state_key: state_key.and_then(|node| one(node, "state_key", &|_| Ok(()), problems)),
         ready_timeout: section.read("ready_timeout", problems, duration),
+        admins,
     }
+}
+
+/// `{ users = ["alice"], groups = ["tokend-admin"] }`; a key that is not given keeps its default.
+fn admins(node: &Node<'_>, problems: &mut Problems<'_>) -> Admins {
+    let default = Admins::default();
+    let Some(section) = Section::of(node, "admins", problems) else { return default };
+    problems.check_keys(section.table, &ADMINS);
+    let mut names = |key: &str| {
+        let node = section.node(key)?;
+        Some(strings(node, key, problems).into_iter().map(|(_, name)| name.to_owned()).collect())
+    };
+    Admins { users: names("users").unwrap_or(default.users), groups: names("groups").unwrap_or(default.groups) }
 }
 
 /// Reads `[log]`.

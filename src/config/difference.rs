@@ -71,9 +71,12 @@ impl Config {
         if said == running {
             return;
         }
+        // Nobody can tell what a table inherited from what it says alike.
         let inherits = |slot: &Slot| !slot.policy.exclusive && slot.policy.persist == said;
         for slot in self.slots.iter_mut().filter(|slot| inherits(slot)) {
-            Arc::make_mut(slot).policy.persist = running;
+            let slot = Arc::make_mut(slot);
+            slot.policy.persist = running;
+            Arc::make_mut(&mut slot.provider).persist = running;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::*;
 use crate::config::tests::presets::built_in;
 
+mod difference;
 mod merging;
 mod presets;
 mod slots;

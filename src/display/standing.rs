@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::display::{Tone, lines_of, table, toned};
-use crate::status::{SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
+use crate::status::{ConfigStatus, SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
 use crate::time::{Timestamp, for_people};
 
 /// Stands for the slot of the row above.
@@ -99,10 +99,32 @@ fn matters(status: &Status) -> Vec<(Tone, String)> {
         let line = "the state cannot be written: access tokens are kept in memory; see the log for what is wrong";
         matters.push((Tone::Bad, line.to_owned()));
     }
+    matters.extend(status.config.iter().flat_map(config_matters));
     matters.extend(status.state_notice.iter().map(|notice| (Tone::Bad, notice.clone())));
     for slot in &status.slots {
         matters.extend(slot_matters(slot));
         matters.extend(slot.tokens.iter().flat_map(token_matters));
+    }
+    matters
+}
+
+fn config_matters(config: &ConfigStatus) -> Vec<(Tone, String)> {
+    let mut matters = Vec::new();
+    if let Some(refused) = &config.refused {
+        let first = refused.problems.first().map_or("", String::as_str);
+        let more = match refused.problems.len() {
+            0 | 1 => String::new(),
+            count => format!(" (and {} more: `tokend check`)", count - 1),
+        };
+        let (at, since) = (time_of_day(&refused.at), &config.applied_at);
+        let line = format!("the configuration of {at} was not taken, that of {since} stays: {first}{more}");
+        matters.push((Tone::Bad, line));
+    }
+    if !config.restart_needed.is_empty() {
+        matters.push((Tone::Doubtful, format!("restart needed for {}", config.restart_needed.join(", "))));
+    }
+    if let Some(problem) = &config.watching_problem {
+        matters.push((Tone::Doubtful, format!("files are looked at every few seconds: {problem}")));
     }
     matters
 }

@@ -28,7 +28,7 @@ struct Loaded {
     config: Arc<ClientConfig>,
 }
 
-/// What changes when a file is written or replaced.
+/// What changes when a file is written or replaced, whatever its times are set to.
 type Stamp = Option<((i64, i64), u64, u64)>;
 
 impl Configs {
@@ -123,7 +123,7 @@ fn key_in(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
     let stamp = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
-        Some(((metadata.mtime(), metadata.mtime_nsec()), metadata.len(), metadata.ino()))
+        Some(((metadata.ctime(), metadata.ctime_nsec()), metadata.len(), metadata.ino()))
     };
     let paths = [&files.ca_file, &files.cert_file, &files.key_file];
     paths.into_iter().flatten().map(|path| stamp(path)).collect()

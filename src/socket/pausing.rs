@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::inbox::Gone;
 use crate::name::Name;
 use crate::shelf::Item;
+use crate::socket::admission::Peer;
 use crate::socket::problem::Problem;
-use crate::socket::routes::{Desk, Peer, find, stopping};
+use crate::socket::routes::{Desk, find, stopping};
 use crate::task::RefreshAnswer;
 use crate::time::Timestamp;
 
@@ -28,7 +29,7 @@ pub(crate) async fn pause(
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Pause>, Problem> {
-    peer.admit()?;
+    desk.admit_admin(&peer).await?;
     let (name, item) = find(&desk.shelf, name)?;
     said(&name, &item, desk.inbox.pause(name.clone()).await)
 }
@@ -38,7 +39,7 @@ pub(crate) async fn resume(
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Pause>, Problem> {
-    peer.admit()?;
+    desk.admit_admin(&peer).await?;
     let (name, item) = find(&desk.shelf, name)?;
     said(&name, &item, desk.inbox.resume(name.clone()).await)
 }

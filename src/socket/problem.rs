@@ -12,11 +12,13 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     r#type: &'static str,
-    title: String,
+    title: &'static str,
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    problems: Box<[String]>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
@@ -25,16 +27,22 @@ impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
             class: None,
+            problems: Box::default(),
             retry_after: None,
         }
     }
 
     pub(crate) fn retry_after(mut self, patience: Duration) -> Self {
         self.retry_after = Some(patience);
+        self
+    }
+
+    pub(crate) fn problems(mut self, problems: Vec<String>) -> Self {
+        self.problems = problems.into();
         self
     }
 

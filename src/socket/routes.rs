@@ -1,5 +1,6 @@
 //! What can be asked on the socket, and by whom.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
@@ -17,7 +18,9 @@ use crate::clock::now;
 use crate::document::Document;
 use crate::inbox::{Gone, Inbox};
 use crate::name::Name;
+use crate::reloading::{NotTaken, Origin, Reloads};
 use crate::shelf::{Item, Shelf};
+use crate::socket::admission::{Admission, Peer};
 use crate::socket::pausing::{is_paused, pause, resume};
 use crate::socket::problem::Problem;
 use crate::task::RefreshAnswer;
@@ -26,28 +29,34 @@ use crate::time::Timestamp;
 /// What the routes need.
 #[derive(Clone)]
 pub struct Desk {
-    /// What is on offer.
-    pub shelf: Shelf,
-    /// Where to ask the loop.
-    pub inbox: Inbox,
+    pub(crate) shelf: Shelf,
+    pub(crate) inbox: Inbox,
+    pub(crate) reloads: Reloads,
+    admission: Arc<Admission>,
 }
 
-/// Who is asking.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// Its user.
-    pub uid: u32,
+impl Desk {
+    /// Serves what is on `shelf`, and passes on what is asked of the loop and of the configuration.
+    #[must_use]
+    pub fn new(shelf: Shelf, inbox: Inbox, reloads: Reloads) -> Self {
+        Self { shelf, inbox, reloads, admission: Arc::default() }
+    }
+
+    async fn is_admin(&self, peer: &Peer) -> bool {
+        peer.is_ours() || self.admission.admits(peer, self.reloads.admins()).await
+    }
+
+    /// Lets only admins pass.
+    pub(crate) async fn admit_admin(&self, peer: &Peer) -> Result<(), Problem> {
+        let why = "only root, the daemon's own user and those whom daemon.admins names may ask this";
+        if self.is_admin(peer).await { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, why)) }
+    }
 }
 
-impl Peer {
-    fn may_read_everything(self) -> bool {
-        self.uid == 0 || self.uid == rustix::process::geteuid().as_raw()
-    }
-
-    pub(crate) fn admit(self) -> Result<(), Problem> {
-        let why = "only root and the daemon's own user may ask this";
-        if self.may_read_everything() { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, why)) }
-    }
+/// Lets only root and the daemon's own user pass.
+fn admit_reader(peer: &Peer) -> Result<(), Problem> {
+    let why = "only root and the daemon's own user may ask this";
+    if peer.is_ours() { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, why)) }
 }
 
 /// All that can be asked.
@@ -58,6 +67,7 @@ pub fn router(desk: Desk) -> Router {
         .route("/v1/tokens/{name}/refresh", post(refresh))
         .route("/v1/tokens/{name}/pause", post(pause))
         .route("/v1/tokens/{name}/resume", post(resume))
+        .route("/v1/reload", post(reload))
         .route("/v1/status", get(status))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -108,7 +118,7 @@ impl Metadata {
 }
 
 async fn list(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
-    peer.admit()?;
+    admit_reader(&peer)?;
     let now = now();
     let tokens: Vec<Metadata> = desk.shelf.all().iter().map(|(name, item)| Metadata::of(name, item, now)).collect();
     Ok(Json(json!({ "tokens": tokens })).into_response())
@@ -120,7 +130,7 @@ async fn read(
     name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    peer.admit()?;
+    admit_reader(&peer)?;
     let (name, item) = find(&desk.shelf, name)?;
     let now = now();
     match item.access_token.as_ref().filter(|token| token.is_live(now)) {
@@ -183,7 +193,7 @@ async fn refresh(
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    peer.admit()?;
+    desk.admit_admin(&peer).await?;
     let (name, item) = find(&desk.shelf, name)?;
     let answer = desk.inbox.refresh(name.clone()).await.map_err(stopping)?;
     let now = now();
@@ -204,24 +214,37 @@ async fn refresh(
     }
 }
 
+async fn reload(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+    desk.admit_admin(&peer).await?;
+    match desk.reloads.reload(Origin::Asked(peer.name())).await {
+        Ok(report) => Ok(Json(json!({
+            "fingerprint": report.fingerprint,
+            "tokens": report.tokens,
+            "changed": report.changes,
+            "restart_needed": report.restart_needed,
+        }))
+        .into_response()),
+        Err(NotTaken::Refused(problems)) => {
+            let detail = "the configuration was not taken; the old one stays";
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).problems(problems))
+        }
+        Err(NotTaken::Gone) => Err(stopping(Gone)),
+    }
+}
+
 async fn status(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
-    peer.admit()?;
+    desk.admit_admin(&peer).await?;
     let status = desk.inbox.status().await.map_err(stopping)?;
     Ok(Json(status).into_response())
 }
 
 async fn healthy(State(desk): State<Desk>) -> Result<Response, Problem> {
-    desk.inbox.status_of(nobody()?).await.map_err(stopping)?;
+    desk.inbox.catch_up().await.map_err(stopping)?;
     Ok(Json(json!({ "healthy": true })).into_response())
 }
 
-/// A name that costs the loop nothing to answer for.
-fn nobody() -> Result<Name, Problem> {
-    Name::parse("healthz").map_err(|why| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why))
-}
-
 async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
-    if !peer.may_read_everything() {
+    if !desk.is_admin(&peer).await {
         // What everybody may ask costs the loop nothing.
         let ready = desk.shelf.is_ready();
         return Ok((readiness_code(ready), Json(json!({ "ready": ready }))).into_response());

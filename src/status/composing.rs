@@ -42,6 +42,7 @@ impl Keeper {
             reasons,
             state_writable: self.state_is_writable(now),
             state_notice: self.state_notice().map(str::to_owned),
+            config: None,
             counts: counts(&slots),
             slots,
         }

@@ -75,7 +75,7 @@ impl Telling {
             }
             Seen::Paused(name) => info!(slot = slot_id(keeper, name), "paused: no requests until it is resumed"),
             Seen::Resumed(name) => info!(slot = slot_id(keeper, name), "resumed"),
-            Seen::Reloaded => info!(tokens = keeper.config().tokens.len(), "configuration taken"),
+            Seen::Reloaded => debug!(tokens = keeper.config().tokens.len(), "planning for another configuration"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),
         }

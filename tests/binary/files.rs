@@ -95,15 +95,11 @@ fn an_edit_taken_back_in_time_withdraws_nothing() {
     let daemon = setup.run_ready();
     let inode = || fs::metadata(setup.path("tokens/flickers")).unwrap().ino();
     let before = inode();
-    let reload = |times: usize| {
-        daemon.signal(Signal::HUP);
-        wait_until("it is taken", || setup.log().matches("configuration taken").count() == times);
-    };
     setup.configure(&[setup.oauth2("stays", ""), setup.token("stays", "stays", "")]);
-    reload(2);
+    setup.tokend(&["reload"]).out();
     assert_eq!(daemon.get("/v1/tokens/flickers").status, 404);
     setup.write("tokend.toml", &whole);
-    reload(3);
+    setup.tokend(&["reload"]).out();
     assert_eq!(daemon.get("/v1/tokens/flickers").status, 200);
     assert_eq!(inode(), before);
     assert_eq!(setup.issued(Vendor::OAuth2), 2);

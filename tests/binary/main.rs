@@ -16,6 +16,7 @@ mod failing;
 mod files;
 mod pausing;
 mod refusing;
+mod reloading;
 mod restarting;
 mod scheduled;
 mod scopes;

@@ -1,10 +1,9 @@
 //! One slot, many scopes: when a union grows, shrinks, or is refused.
 
-use rustix::process::Signal;
 use tokend::demo::standin::{Client, Fault, Vendor};
 use tokend::status::{StandingState, TokenState};
 
-use crate::setup::{Daemon, PATIENCE, Setup, secret_of, wait_until};
+use crate::setup::{PATIENCE, Setup, secret_of, wait_until};
 
 fn token(setup: &Setup, name: &str, scope: &str) -> String {
     setup.token(name, "op", &format!("psu_context = \"corporate\"\nscopes = [\"{scope}\"]"))
@@ -22,11 +21,8 @@ fn wide(setup: &Setup) {
     ]);
 }
 
-fn reload(setup: &Setup, daemon: &Daemon<'_>) {
-    let taken = || setup.log().matches("configuration taken").count();
-    let before = taken();
-    daemon.signal(Signal::HUP);
-    wait_until("the configuration is taken", || taken() > before);
+fn reload(setup: &Setup) {
+    setup.tokend(&["reload"]).out();
 }
 
 #[test]
@@ -36,7 +32,7 @@ fn a_wider_union_asks_at_once_and_a_narrower_one_for_nothing() {
     let daemon = setup.run_ready();
     let first = setup.read("tokens/accounts").unwrap();
     wide(&setup);
-    reload(&setup, &daemon);
+    reload(&setup);
     wait_until("both are delivered", || {
         let now = setup.read("tokens/payments");
         now.is_some() && now == setup.read("tokens/accounts")
@@ -46,11 +42,11 @@ fn a_wider_union_asks_at_once_and_a_narrower_one_for_nothing() {
     assert_eq!((daemon.slot("accounts").generation.0, setup.issued(Vendor::OpenPayments)), (2, 2));
 
     narrow(&setup);
-    reload(&setup, &daemon);
+    reload(&setup);
     wait_until("the file goes with its token", || setup.read("tokens/payments").is_none());
     assert_eq!(daemon.slot("accounts").generation.0, 2);
     wide(&setup);
-    reload(&setup, &daemon);
+    reload(&setup);
     wait_until("taking the edit back delivers what is held", || setup.read("tokens/payments").is_some());
     assert_eq!(setup.issued(Vendor::OpenPayments), 2);
 }
@@ -78,7 +74,7 @@ fn a_refused_union_leaves_those_served_who_need_no_more() {
     wide(&setup);
     let client = Client::new(Vendor::OpenPayments, "op", &secret_of("op")).with_scopes(&["accountinformation"]);
     setup.register(client.clone());
-    reload(&setup, &daemon);
+    reload(&setup);
     wait_until("the refusal is told", || {
         let slot = daemon.slot("payments");
         slot.tokens.iter().any(|token| token.name == "payments" && token.state == TokenState::Refused)

@@ -90,13 +90,21 @@ impl Setup {
     /// Writes the configuration: where things are, then `parts`. `@DIR@` and `@BASE@` stand for
     /// the directory and the stand-ins.
     pub fn configure(&self, parts: &[String]) {
+        self.write("tokend.toml", &self.configuration(parts));
+    }
+
+    /// The configuration that [`Self::configure`] writes.
+    pub fn configuration(&self, parts: &[String]) -> String {
         let head = "[daemon]\nstate_dir = \"@DIR@/state\"\nsocket = \"@DIR@/tokend.sock\"\n\n";
-        self.write_config(&format!("{head}{}", parts.concat()));
+        self.filled(&format!("{head}{}", parts.concat()))
     }
 
     pub fn write_config(&self, text: &str) {
-        let text = text.replace("@DIR@", &self.dir().display().to_string()).replace("@BASE@", self.standin.base());
-        self.write("tokend.toml", &text);
+        self.write("tokend.toml", &self.filled(text));
+    }
+
+    fn filled(&self, text: &str) -> String {
+        text.replace("@DIR@", &self.dir().display().to_string()).replace("@BASE@", self.standin.base())
     }
 
     /// A provider `name` whose client of the same name the plain OAuth 2 server knows.
@@ -149,7 +157,7 @@ impl Setup {
         command.args(arguments).env_clear().current_dir(self.dir());
         match arguments.first() {
             Some(&("run" | "check" | "plan" | "fetch")) => command.arg("--config").arg(self.path("tokend.toml")),
-            Some(&("status" | "get" | "refresh" | "pause" | "resume")) => {
+            Some(&("status" | "get" | "refresh" | "pause" | "resume" | "reload")) => {
                 command.arg("--socket").arg(self.path("tokend.sock"))
             }
             _ => &mut command,
@@ -166,6 +174,11 @@ impl Setup {
     pub fn run_with(&self, environment: &[(&str, &str)]) -> Daemon<'_> {
         let mut command = self.command(&["run"]);
         command.envs(environment.iter().copied());
+        self.run_command(command)
+    }
+
+    /// The same with a command that becomes the daemon.
+    pub fn run_command(&self, command: Command) -> Daemon<'_> {
         let mut daemon = self.spawn(command);
         daemon.wait_socket();
         daemon

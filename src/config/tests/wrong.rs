@@ -30,6 +30,17 @@ fn a_configuration_without_a_token_is_an_error() {
 }
 
 #[test]
+fn admins_are_lists_of_names() {
+    says_of(
+        "\n[daemon]\nadmins = { users = \"alice\", group = [1] }\n",
+        r#"
+3:20: users: expected a list of strings such as ["a", "b"], found a string
+3:29: unknown key "group"; did you mean "groups"?
+"#,
+    );
+}
+
+#[test]
 fn the_daemon_and_the_log_are_checked() {
     says_of(
         r#"
@@ -55,7 +66,7 @@ format = 3
 6:11: persist: "of" is not accepted here; did you mean "off"?
 7:17: ready_timeout: expected a duration in quotes such as "90s", found an integer
 8:1: "metrics" is not yet in this version; remove it
-9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, persist, state_key, ready_timeout
+9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, persist, state_key, ready_timeout, admins
 10:13: state_key: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
 11:13: state_dir: the path is not absolute; begin it with /
 14:9: level: "warning" is not a level; did you mean "warn"?
