@@ -52,6 +52,8 @@ pub struct Judge {
     pub contents: BTreeMap<usize, Content>,
     /// What was delivered since the daemon knows its present configuration.
     delivered: HashMap<usize, (usize, u64)>,
+    /// How often in a row a sink could not be written, and before when it is not tried again.
+    failing_sinks: HashMap<usize, (u32, Ms)>,
     shelf: HashMap<String, Option<(usize, String)>>,
     /// Which slots something happened to since the last turn.
     touched: BTreeSet<usize>,
@@ -63,10 +65,10 @@ pub struct Judge {
 #[derive(Debug, Default)]
 pub struct Saved {
     pub is_lost: bool,
-    /// Requests that were about to leave, or under way.
-    pub intentions: Vec<(usize, Ms)>,
-    /// Sinks that it knows to have written.
-    pub sinks: BTreeSet<usize>,
+    /// Requests that were about to leave, or under way: for which slot, since when, for what.
+    pub intentions: Vec<(usize, Ms, BTreeSet<String>)>,
+    /// Sinks that it knows to have written, and with what.
+    pub sinks: BTreeMap<usize, [u8; 16]>,
 }
 
 /// What a sink holds.
@@ -89,6 +91,8 @@ enum Watch {
     Expiry(usize),
     /// Whether a slot without an access token got one.
     Alive(usize),
+    /// Whether a wider union was asked for.
+    Union(usize),
     /// Whether a sink holds what it should.
     Sink(usize),
     /// Whether a sink that left the configuration is empty.
@@ -259,6 +263,7 @@ impl Judge {
             unwished: BTreeMap::new(),
             contents: BTreeMap::new(),
             delivered: HashMap::new(),
+            failing_sinks: HashMap::new(),
             shelf: HashMap::new(),
             touched: BTreeSet::new(),
             slack,
@@ -311,14 +316,21 @@ impl Judge {
                 slot.forget(now);
             }
         }
-        for (slot, at) in &saved.intentions {
+        for (slot, at, scopes) in &saved.intentions {
             let possibly = Counted { at: *at, arrived: false, is_saved: true, is_known: true };
-            let counted = &mut self.slots[*slot].counted;
+            let case = &mut self.slots[*slot];
+            if case.live(*at).is_some_and(|held| !held.covers(scopes)) {
+                case.denied = Some(Denied { scopes: scopes.clone(), at: *at, outright: false });
+            }
+            let counted = &mut case.counted;
             if counted.iter().all(|counted| counted.at != *at || counted.arrived) {
                 counted.push_back(possibly);
             }
         }
-        self.contents.retain(|sink, _| self.wishes.contains_key(sink) || saved.sinks.contains(sink));
+        // What was written last and not noted before it was killed is not known to be ours.
+        let is_known = |sink: &usize, content: &Content| saved.sinks.get(sink) == Some(&content.fingerprint);
+        let wishes = self.spec.wished_sinks();
+        self.contents.retain(|sink, content| wishes.contains(sink) || is_known(sink, content));
         self.adopt();
     }
 
@@ -328,6 +340,7 @@ impl Judge {
         let wishes = self.spec.wishes();
         self.adopted_at = now;
         self.delivered.clear();
+        self.failing_sinks.clear();
         for slot in &mut self.slots {
             if !wishes.contains_key(&slot.key) {
                 slot.wanted = None;
@@ -355,6 +368,7 @@ impl Judge {
             case.wanted = Some(Wanted { since, union: wish.union, tokens });
             case.not_before = Ms::MIN;
             self.watches.insert((now + MINUTE, Watch::Alive(slot)));
+            self.watches.insert((now + 2 * MINUTE, Watch::Union(slot)));
             self.touched.insert(slot);
         }
         let contents = self.contents.keys().copied();
@@ -389,7 +403,7 @@ impl Judge {
         while let Some((at, watch)) = self.watches.first().copied().filter(|(at, _)| *at <= to && !self.is_away) {
             self.watches.pop_first();
             self.now = self.now.max(at);
-            self.look(watch, sky);
+            self.look(watch, at, sky);
         }
         self.now = to;
         while self.pauses.front().is_some_and(|(_, end)| *end + 12 * HOUR < to) {

@@ -101,7 +101,7 @@ impl Desk {
                 let issued = Some(self.issue(key, wire, situation, now + latency / 2));
                 Reply { after: latency, verdict: Verdict::Silence { taken: true }, issued }
             }
-            Some(Mood::Junk(kind)) => plain(latency, Verdict::Junk(JUNK[kind].to_owned())),
+            Some(Mood::Junk) => plain(latency, Verdict::Junk(rng.pick(&JUNK).to_owned())),
             Some(Mood::Busy(status)) => plain(latency, no(status, "", None)),
             Some(Mood::Patience(seconds)) => plain(latency, no(429, "", Some(seconds))),
             Some(Mood::Closed(seconds)) => plain(latency, no(503, "", Some(seconds))),

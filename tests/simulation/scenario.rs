@@ -179,8 +179,16 @@ fn token(rng: &mut Rng, accounts: &[Account], number: usize, sinks: &mut usize) 
 }
 
 fn trouble(rng: &mut Rng, spec: &Spec, end: Ms) -> Trouble {
-    let from = rng.between(0, end);
-    let to = from + rng.stretched(SECOND, 2 * HOUR);
+    let (mut from, mut to) = (rng.between(0, end), 0);
+    if rng.chance(40) {
+        // Around the end of a first access token: the moments that matter most.
+        let expiry = rng.pick(&spec.accounts.iter().map(|account| account.lifetime).collect::<Vec<_>>());
+        from = (expiry - rng.stretched(SECOND, 10 * MINUTE)).max(0);
+        to = expiry - rng.between(-5 * SECOND, 90 * SECOND);
+    }
+    if to <= from {
+        to = from + rng.stretched(SECOND, 2 * HOUR);
+    }
     let sink = rng.below(6);
     let what = match rng.below(10) {
         0 => What::SinkFails(sink),
@@ -202,7 +210,7 @@ fn mood(rng: &mut Rng) -> Mood {
         5 => Mood::Closed(patience),
         6 => Mood::Slow(rng.between(SECOND, 9 * SECOND)),
         7 => Mood::Loses,
-        8 => Mood::Junk(rng.below(8)),
+        8 => Mood::Junk,
         9 => Mood::Forgets(rng.below(2)),
         10 => Mood::Denies(rng.below(SCOPES)),
         11 => Mood::Withholds(rng.below(SCOPES)),

@@ -43,7 +43,7 @@ pub enum Mood {
     /// Issues, and the connection breaks.
     Loses,
     /// Answers 200 with something that is no access token.
-    Junk(usize),
+    Junk,
     /// Knows the client secret with this number no more.
     Forgets(usize),
     /// Does not grant the scope with this number: `invalid_scope`.

@@ -154,10 +154,12 @@ impl Simulated {
     fn saved(&self, is_lost: bool) -> Saved {
         let mut saved = Saved { is_lost, ..Saved::default() };
         for (entry, _) in self.disk.values() {
-            let intention = entry.intention.as_ref();
-            saved.intentions.extend(intention.map(|i| (self.slots[&entry.identity], Self::true_time(i.at))));
-            let held = entry.receipts.iter().filter(|(_, receipt)| receipt.held.is_some());
-            saved.sinks.extend(held.map(|(sink, _)| sink_at(sink.as_str())));
+            saved.intentions.extend(entry.intention.iter().map(|intention| {
+                let scopes = intention.ask.scopes.iter().cloned().collect();
+                (self.slots[&entry.identity], Self::true_time(intention.at), scopes)
+            }));
+            let held = entry.receipts.iter().filter_map(|(sink, receipt)| Some((sink, receipt.held?)));
+            saved.sinks.extend(held.map(|(sink, held)| (sink_at(sink.as_str()), held.fingerprint)));
         }
         saved
     }
@@ -417,6 +419,9 @@ impl Simulated {
         }
         if let JobResult::Delivered { sink, generation, result: Ok(_), .. } = &outcome.result {
             self.judge.reported(slot, sink.as_str(), generation.0);
+        }
+        if let JobResult::Delivered { sink, result: Err(_), .. } = &outcome.result {
+            self.judge.failed(sink.as_str());
         }
         Happening::Outcome(outcome)
     }

@@ -154,6 +154,9 @@ impl Judge {
         if handed.expires_at <= self.now {
             return self.broken("L13", format!("an expired access token is delivered to {path}"));
         }
+        if self.failing_sinks.get(&sink).is_some_and(|(_, not_before)| self.now < *not_before) {
+            return self.broken("L15", format!("{path} is tried again too soon"));
+        }
         if self.delivered.get(&sink) == Some(&(slot, handed.generation)) {
             self.broken("L15", format!("{path} is written again although nothing changed"));
         }
@@ -162,10 +165,13 @@ impl Judge {
     /// A sink was written.
     pub fn written(&mut self, path: &str, content: Content) {
         let (now, sink) = (self.now, sink_at(path));
-        let before = self.contents.get(&sink).filter(|before| before.slot == content.slot);
-        if before.is_some_and(|before| {
-            before.generation > content.generation && before.generation <= self.slots[content.slot].generation
-        }) {
+        // What was handed out unsaved and then forgotten by a kill may be followed by less.
+        let truths = &self.slots[content.slot].truths;
+        let is_known = |before: &&Content| {
+            truths.iter().any(|(truth, generation)| truth.text == before.text && *generation == Some(before.generation))
+        };
+        let before = self.contents.get(&sink).filter(|before| before.slot == content.slot).filter(is_known);
+        if before.is_some_and(|before| before.generation > content.generation) {
             return self.broken("L15", format!("{path} goes back to generation {}", content.generation));
         }
         self.contents.insert(sink, content);
@@ -176,9 +182,17 @@ impl Judge {
         self.watches.insert((now + 5 * SECOND, watch));
     }
 
+    /// A delivery was reported to the daemon as failed.
+    pub fn failed(&mut self, path: &str) {
+        let (times, not_before) = self.failing_sinks.entry(sink_at(path)).or_default();
+        *times += 1;
+        *not_before = self.now + (SECOND << (*times - 1).min(6)).min(60 * SECOND) / 2 - 2;
+    }
+
     /// A delivery was reported to the daemon as done.
     pub fn reported(&mut self, slot: usize, path: &str, generation: u64) {
         let sink = sink_at(path);
+        self.failing_sinks.remove(&sink);
         if self.wishes.get(&sink).is_some_and(|(owner, _)| *owner == slot) {
             let mine = self.contents.get(&sink).is_some_and(|content| content.slot == slot);
             if mine {

@@ -12,11 +12,12 @@ pub const TIMEOUT: Ms = 10 * SECOND;
 const ROUND: Ms = 3 * SECOND;
 
 impl Judge {
-    pub(super) fn look(&mut self, watch: Watch, sky: &Sky) {
+    pub(super) fn look(&mut self, watch: Watch, at: Ms, sky: &Sky) {
         match watch {
             Watch::Renewal(slot) => self.look_at_renewal(slot, sky),
-            Watch::Expiry(slot) => self.look_at_expiry(slot, sky),
+            Watch::Expiry(slot) => self.look_at_expiry(slot, at, sky),
             Watch::Alive(slot) => self.look_whether_alive(slot, sky),
+            Watch::Union(slot) => self.look_at_union(slot, sky),
             Watch::Sink(sink) => self.look_at_sink(sink, sky),
             Watch::Gone(sink) => self.look_whether_gone(sink, sky),
             Watch::Saved => self.look_whether_saved(sky),
@@ -43,12 +44,12 @@ impl Judge {
     }
 
     /// The gap: none where the provider would have issued in time.
-    fn look_at_expiry(&mut self, slot: usize, sky: &Sky) {
+    fn look_at_expiry(&mut self, slot: usize, at: Ms, sky: &Sky) {
         let (now, case) = (self.now, &self.slots[slot]);
         let account = &self.spec.accounts[case.account];
         self.watches.insert((now + MINUTE, Watch::Alive(slot)));
         let (Some(_), Some(held)) = (&case.wanted, &case.held) else { return };
-        if held.expires_at > now {
+        if held.expires_at != at {
             return;
         }
         let now = held.expires_at;
@@ -93,6 +94,23 @@ impl Judge {
             (now - well_since) / SECOND
         );
         self.broken("numbers", words);
+    }
+
+    /// L1: a wider union is asked for at once.
+    fn look_at_union(&mut self, slot: usize, sky: &Sky) {
+        let (now, case) = (self.now, &self.slots[slot]);
+        let account = &self.spec.accounts[case.account];
+        let (Some(wanted), Some(held)) = (&case.wanted, case.live(now)) else { return };
+        let has = if account.is_exclusive() { held.covers(&wanted.union) } else { wanted.union.is_subset(&held.asked) };
+        let denied = case.denied.as_ref().is_some_and(|denied| denied.scopes == wanted.union);
+        let places = account.budget.map_or(usize::MAX, |(issues, _)| issues as usize - 1);
+        if has || denied || case.asking.is_some() || case.counted.len() >= places || self.adopted_at + MINUTE > now {
+            return;
+        }
+        if self.troubled(case, now - 2 * MINUTE, now, sky).is_empty() {
+            let words = format!("{} has not asked for its wider union {:?}", case.key, wanted.union);
+            self.broken("L1", words);
+        }
     }
 
     /// When between `from` and `to` the slot could not get an access token for a good reason:
@@ -167,6 +185,10 @@ impl Judge {
             return;
         }
         if self.contents.get(&sink).is_some_and(|content| content.slot == slot && content.text == held.text) {
+            return;
+        }
+        if let Some(since) = self.failing_since.filter(|since| now < *since + 7 * SECOND) {
+            self.watches.insert((since + 7 * SECOND, Watch::Sink(sink)));
             return;
         }
         let pause = self.pauses.back().map_or(Ms::MIN, |(_, to)| *to);
