@@ -83,7 +83,8 @@ impl Schedule {
     /// The first of its moments after `moment`.
     #[must_use]
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        let moment = DateTime::<Utc>::from_timestamp_millis(moment.as_millis())?;
+        // Parts of a second would be carried over into what is found.
+        let moment = DateTime::<Utc>::from_timestamp(moment.as_millis().div_euclid(1000), 0)?;
         let next = match self.cron.determine_job_type() {
             JobType::FixedTime => self.fixed_after(moment),
             JobType::IntervalWildcard => self.repeated_after(moment),
@@ -153,6 +154,15 @@ mod tests {
     #[test]
     fn the_moment_itself_is_not_after_it() {
         assert_eq!(moments("0 0 6 * * *", "UTC", "2026-11-24T06:00:00Z", 1), ["2026-11-25T06:00:00Z"]);
+    }
+
+    #[test]
+    fn a_moment_is_a_whole_second_also_when_asked_for_in_the_middle_of_one() {
+        for line in ["*/7 * * * * *", "7 0 0 * * *"] {
+            let schedule = Schedule::parse(line, Tz::UTC).unwrap();
+            let next = schedule.next_after(Timestamp::from_millis(1_795_564_803_500)).unwrap();
+            assert_eq!(next, Timestamp::from_secs(1_795_564_807), "{line}");
+        }
     }
 
     #[test]
