@@ -236,18 +236,21 @@ fn nothing_is_released_before_what_it_rests_on_is_saved() {
     let mut keeper = new(&config(&[plain_slot()]));
     let nothing = |release: &Release| release.tasks.is_empty();
     assert_eq!(keeper.turn(at(0)).len(), 1, "the intention");
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     assert!(nothing(&keeper.release(at(0))));
     assert_eq!(keeper.wake(at(0)), at(0) + std::time::Duration::from_millis(500), "saving is tried again soon");
     let asking = turn(&mut keeper, at(1));
     issue(&mut keeper, &asking, at(2));
     assert_eq!(keeper.turn(at(2)).len(), 1, "the access token");
-    keeper.not_saved(at(2), at(2));
+    keeper.not_saved("full".into(), at(2), at(2));
     let release = keeper.release(at(2));
     assert!(nothing(&release) && release.publications.is_empty());
     assert!(keeper.turn(at(2)).is_empty(), "not at once again");
     assert!(nothing(&keeper.release(at(2))));
     assert!(keeper.state_is_writable(at(6)) && !keeper.state_is_writable(at(7)));
+    assert_eq!(keeper.status(at(6)).state_error, None, "before it costs anything it is no news");
+    let error = keeper.status(at(7)).state_error.unwrap();
+    assert_eq!((error.reason.as_str(), error.since), ("full", at(2).to_string()));
     let release = keeper.release(at(7));
     let published = |publication: &Publication| publication.access_token.as_ref().map(|token| token.generation);
     assert_eq!(release.publications.iter().map(published).collect::<Vec<_>>(), [Some(Generation(1))]);
@@ -261,14 +264,14 @@ fn a_disk_that_hung_for_five_seconds_is_not_waited_for_again() {
     let asking = turn(&mut keeper, at(0));
     issue(&mut keeper, &asking, at(10));
     assert_eq!(keeper.turn(at(10)).len(), 1);
-    keeper.not_saved(at(10), at(15));
+    keeper.not_saved("full".into(), at(10), at(15));
     assert!(!keeper.state_is_writable(at(15)));
     let release = keeper.release(at(15));
     assert_eq!((release.publications.len(), release.tasks.len()), (1, 1), "from memory");
     assert_eq!(keeper.wake(at(15)), at(20), "and tried again every five seconds");
     assert_eq!(keeper.turn(at(20)).len(), 1);
     keeper.saved();
-    assert!(keeper.state_is_writable(at(20)) && keeper.everything_is_saved());
+    assert!(keeper.state_is_writable(at(20)) && keeper.unsaved().is_none());
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn only_what_rests_on_the_unsaved_waits() {
     let (saved, unsaved) = (own_slot("saved"), plain_slot());
     let mut keeper = new(&config(&[saved, unsaved]));
     let _ = keeper.turn(at(0));
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     let tasks = keeper.release(at(0)).tasks;
     let [Task::Issue(slot, _)] = tasks.as_slice() else { panic!("{tasks:?}") };
     assert_eq!(slot.id.as_str(), "cloud/saved", "issues that are not counted rest on nothing");
@@ -438,7 +441,7 @@ fn a_request_that_waits_to_leave_does_not_leave_a_slot_that_is_paused_meanwhile(
     let mut keeper = new(&config(std::slice::from_ref(&slot)));
     keeper.ask_refresh(&accounts(), 1, at(0));
     let _ = keeper.turn(at(0));
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     keeper.pause(&accounts(), 2, at(0));
     let _ = keeper.turn(at(1));
     keeper.saved();
@@ -465,7 +468,7 @@ fn a_request_under_way_comes_home_to_a_paused_slot() {
 fn waiting_for_a_save(waiting: &Slot, other: &Slot) -> (Keeper, Vec<Task>) {
     let mut keeper = new(&config(&[waiting.clone(), other.clone()]));
     assert!(!keeper.turn(at(0)).is_empty(), "the intention is to be saved");
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     let tasks = keeper.release(at(0)).tasks;
     assert!(matches!(tasks.as_slice(), [Task::Issue(slot, _)] if slot.id == other.id), "{tasks:?}");
     (keeper, tasks)
