@@ -256,9 +256,7 @@ impl Keeper {
     fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
-            // Also of one that has expired: who waits keeps the place.
-            let expiry = case.entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
-            if !self.queues.enter(&slot.provider, identity, expiry, now) {
+            if !self.queues.enter(&slot.provider, identity, case.entry.urgency(), now) {
                 return;
             }
             case.asked = Some(Arc::clone(&slot.provider));

@@ -197,6 +197,61 @@ fn a_refusal_that_comes_home_after_the_edit_is_no_reason_to_wait() {
 }
 
 #[test]
+fn a_changed_configuration_asks_at_once_for_what_was_refused_and_an_unchanged_one_does_not() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    for moment in [0, 5, 25] {
+        let asking = turn(&mut keeper, at(moment));
+        let [Task::Issue(slot, ask)] = asking.as_slice() else { panic!("{asking:?}") };
+        let answer = Err(refused("unauthorized_client"));
+        let result = JobResult::Issued { ask: ask.clone(), asked_at: at(moment), answer };
+        keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(moment));
+    }
+    keeper.adopt(config(std::slice::from_ref(&slot)), at(30));
+    assert_eq!(turn(&mut keeper, at(30)).len(), 0);
+    let mut provider = (*slot.provider).clone();
+    provider.timeout = secs(9);
+    keeper.adopt(config(&[Slot { provider: Arc::new(provider), ..slot }]), at(31));
+    assert!(matches!(turn(&mut keeper, at(31)).as_slice(), [Task::Issue(..)]));
+}
+
+#[test]
+fn a_refresh_asks_although_nothing_is_due_and_is_answered_with_what_it_brought() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    assert_eq!(turn(&mut keeper, at(10)).len(), 0);
+    keeper.ask_refresh(&accounts(), 7, at(10));
+    let asking = turn(&mut keeper, at(10));
+    assert!(matches!(asking.as_slice(), [Task::Issue(_, ask)] if ask.forced), "{asking:?}");
+    issue(&mut keeper, &asking, at(11));
+    let _ = keeper.turn(at(11));
+    keeper.saved();
+    let answers = keeper.release(at(11)).answers;
+    let [(7, RefreshAnswer::Held(token))] = answers.as_slice() else { panic!("{answers:?}") };
+    assert_eq!((token.generation, token.issued_at), (Generation(2), at(11)));
+    keeper.ask_refresh(&crate::name::Name::parse("nobody").unwrap(), 8, at(12));
+    assert!(matches!(keeper.release(at(12)).answers.as_slice(), [(8, RefreshAnswer::Abandoned)]));
+}
+
+#[test]
+fn those_who_fail_again_and_again_do_not_go_before_those_who_were_never_tried() {
+    let slots: Vec<Slot> = (0..20).map(|n| own_slot(&format!("t{n:02}"))).collect();
+    let mut keeper = new(&config(&slots));
+    let mut tried = Vec::new();
+    for moment in [0, 100, 200] {
+        for task in turn(&mut keeper, at(moment)) {
+            let Task::Issue(slot, ask) = task else { panic!("{task:?}") };
+            let result = JobResult::Issued { ask, asked_at: at(moment), answer: Err(unreachable()) };
+            keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(moment));
+            tried.push(slot.identity.clone());
+        }
+    }
+    assert_eq!(tried.len(), 24, "eight at a time, and the first of them could take every place again");
+    assert_eq!(tried.into_iter().collect::<BTreeSet<_>>().len(), slots.len());
+}
+
+#[test]
 fn a_new_certificate_hurries_a_failed_handshake_and_a_new_secret_does_not() {
     let slot = plain_slot();
     let mut keeper = new(&config(std::slice::from_ref(&slot)));
