@@ -39,6 +39,20 @@ fn every_target_has_a_corpus_that_is_replayed_here() {
 }
 
 #[test]
+fn every_target_is_handed_to_the_fuzzer_under_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let programs = manifest["bin"].as_array().unwrap();
+    assert_eq!(programs.len(), fuzz::TARGETS.len());
+    for ((target, _), program) in fuzz::TARGETS.iter().zip(programs) {
+        assert_eq!(program["name"].as_str(), Some(*target));
+        let text = fs::read_to_string(root.join(program["path"].as_str().unwrap())).unwrap();
+        assert!(text.contains(&format!("tokend_fuzz::{target}::run(input)")), "{target}");
+        assert!(root.join(format!("dictionaries/{target}.dict")).is_file(), "{target}");
+    }
+}
+
+#[test]
 fn every_access_token_that_any_answer_brings_is_fit_for_use_and_no_failure_shows_a_secret() {
     replay("answer");
 }
