@@ -126,7 +126,7 @@ pub async fn run(keeper: &mut Keeper, world: &mut impl World, until: Until) {
                 Ok(()) => keeper.saved(),
                 Err(reason) => {
                     world.observe(keeper, Seen::NotSaved(&reason));
-                    keeper.not_saved(since, world.now());
+                    keeper.not_saved(reason, since, world.now());
                 }
             }
             release(keeper, world);

@@ -56,6 +56,8 @@ pub struct Refusal {
     pub description: Option<String>,
     /// Whether it was the credentials that were refused, so that another secret may help.
     pub credentials: bool,
+    /// How long it asked us to wait (`Retry-After`), already capped at one hour.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -112,8 +114,8 @@ impl Failure {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after, .. } => *retry_after,
-            _ => None,
+            Self::Busy { retry_after, .. } | Self::Refused(Refusal { retry_after, .. }) => *retry_after,
+            Self::Unreachable { .. } | Self::Malformed(_) | Self::NotReady(_) => None,
         }
     }
 }

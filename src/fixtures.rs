@@ -249,7 +249,13 @@ pub fn busy(status: u16, retry_after: Option<u64>) -> Failure {
 /// A no with the OAuth error `code`.
 pub fn refused(code: &str) -> Failure {
     let credentials = code == "invalid_client";
-    Failure::Refused(Refusal { status: 400, code: Some(code.into()), description: None, credentials })
+    Failure::Refused(Refusal {
+        status: 400,
+        code: Some(code.into()),
+        description: None,
+        credentials,
+        retry_after: None,
+    })
 }
 
 /// The jobs as they are printed, sorted.

@@ -9,6 +9,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 pub use crate::keeper::case::Case;
+pub use crate::keeper::savings::Unsaved;
 
 use crate::agenda::Agenda;
 use crate::config::Config;
@@ -202,10 +203,10 @@ impl Keeper {
         self.savings.saved();
     }
 
-    /// Says that the rows of the turn could not be saved, which was tried `since`. What rests on them
-    /// waits for a few seconds from then; then access tokens come first (L16).
-    pub fn not_saved(&mut self, since: Timestamp, now: Timestamp) {
-        self.savings.failed(since, now);
+    /// Says that the rows of the turn, whose saving began at `since`, could not be saved, and why. What
+    /// rests on them waits for a few seconds from then; then access tokens come first (L16).
+    pub fn not_saved(&mut self, reason: String, since: Timestamp, now: Timestamp) {
+        self.savings.failed(reason, since, now);
     }
 
     /// Whether the state can be written, as far as is known.
@@ -214,10 +215,10 @@ impl Keeper {
         !self.savings.patience_is_over(now)
     }
 
-    /// Whether no save is failing.
+    /// Why saving fails, from its first failure on; `None` while it does not.
     #[must_use]
-    pub fn everything_is_saved(&self) -> bool {
-        !self.savings.is_failing()
+    pub fn unsaved(&self) -> Option<&Unsaved> {
+        self.savings.unsaved()
     }
 
     /// Whether nothing is under way and nothing is due: every slot and sink was tried.
@@ -255,9 +256,7 @@ impl Keeper {
     fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
-            // Also of one that has expired: who waits keeps the place.
-            let expiry = case.entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
-            if !self.queues.enter(&slot.provider, identity, expiry, now) {
+            if !self.queues.enter(&slot.provider, identity, case.entry.urgency(), now) {
                 return;
             }
             case.asked = Some(Arc::clone(&slot.provider));

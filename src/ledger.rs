@@ -80,6 +80,18 @@ impl Entry {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
 
+    /// How urgent a request is among those that queue, the earliest first: by when the access token
+    /// held expires or expired; after an attempt in vain, by when it was to be tried again, so that
+    /// those who fail again and again do not go before those who were never tried.
+    #[must_use]
+    pub fn urgency(&self) -> Timestamp {
+        let expiry = self.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
+        match &self.standing {
+            Standing::Failing(retry) => expiry.max(retry.not_before),
+            Standing::Good => expiry,
+        }
+    }
+
     /// Until when the provider itself asked for patience; `EPOCH` when it did not.
     #[must_use]
     pub fn asked_until(&self) -> Timestamp {

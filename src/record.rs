@@ -240,12 +240,12 @@ pub fn adopt_stored(entry: &mut Entry) {
 }
 
 /// Another configuration may be the answer to a refusal, or name the secret that was missing: both
-/// are tried again at once (L1, L11).
+/// are tried again at once, but not sooner than the far side asked for (L1, L11).
 pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
     if let Standing::Failing(retry) = &mut entry.standing
         && retry.failure.class() != Class::Unreachable
     {
-        retry.not_before = now;
+        retry.not_before = now.max(retry.asked_until.unwrap_or(now));
         entry.secret.refused = 0;
     }
 }

@@ -51,6 +51,10 @@ impl Schedule {
         if line.split_whitespace().count() != 6 {
             return Err(six.to_owned());
         }
+        // The parser's own sign for what is so without it; with no day behind it, it looks for one for ages.
+        if line.contains('+') {
+            return Err(format!("{line:?} is no cron line; {six}"));
+        }
         let parser = CronParser::builder().seconds(Seconds::Required).dom_and_dow(true).build();
         let cron = parser.parse(line).map_err(|_| format!("{line:?} is no cron line; {six}"))?;
         let line: Arc<str> = line.split_whitespace().collect::<Vec<_>>().join(" ").into();
@@ -83,7 +87,8 @@ impl Schedule {
     /// The first of its moments after `moment`.
     #[must_use]
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        let moment = DateTime::<Utc>::from_timestamp_millis(moment.as_millis())?;
+        // Parts of a second would be carried over into what is found.
+        let moment = DateTime::<Utc>::from_timestamp(moment.as_millis().div_euclid(1000), 0)?;
         let next = match self.cron.determine_job_type() {
             JobType::FixedTime => self.fixed_after(moment),
             JobType::IntervalWildcard => self.repeated_after(moment),
@@ -156,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_a_whole_second_also_when_asked_for_in_the_middle_of_one() {
+        for line in ["*/7 * * * * *", "7 0 0 * * *"] {
+            let schedule = Schedule::parse(line, Tz::UTC).unwrap();
+            let next = schedule.next_after(Timestamp::from_millis(1_795_564_803_500)).unwrap();
+            assert_eq!(next, Timestamp::from_secs(1_795_564_807), "{line}");
+        }
+    }
+
+    #[test]
     fn a_time_in_the_hour_that_is_left_out_counts_at_its_end() {
         // Oslo: 02:00 → 03:00 on 29 March 2026; New York: 02:00 → 03:00 on 8 March 2026.
         let oslo = moments("0 30 2 * * *", "Europe/Oslo", "2026-03-28T00:00:00Z", 3);
@@ -194,7 +208,7 @@ mod tests {
         for line in ["", "0 6 * * *", "@daily", "0 0 6 * * * 2026"] {
             assert!(wrong(line).contains("write six fields"), "{line:?}");
         }
-        for line in ["0 0 25 * * *", "x 0 6 * * *", "0 0 6 * * FOO"] {
+        for line in ["0 0 25 * * *", "x 0 6 * * *", "0 0 6 * * FOO", "1 1 * 1 * +", "0 0 6 * * +1"] {
             assert!(wrong(line).contains("six fields"), "{line:?}: {}", wrong(line));
         }
         assert_eq!(wrong("0 0 6 30 2 *"), "it never comes: no day is like that");

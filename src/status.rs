@@ -1,6 +1,8 @@
 //! What a person wants to know: is it well, and if not, what is the matter and what happens next.
 //! Made from what is known at one moment; the socket sends it, the command line shows it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access_token::Generation;
@@ -20,6 +22,8 @@ pub struct Status {
     pub reasons: Vec<String>,
     /// Whether the state can be written.
     pub state_writable: bool,
+    /// Why the state cannot be written.
+    pub state_error: Option<StateError>,
     /// What happened to the state, if a person should know ("the state was damaged …").
     pub state_notice: Option<String>,
     /// The configuration and its files; `None` where nobody reloads.
@@ -28,6 +32,24 @@ pub struct Status {
     pub counts: Counts,
     /// Every slot, by id.
     pub slots: Vec<SlotStatus>,
+}
+
+/// Why the state cannot be written; meanwhile access tokens are published from memory (L16).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateError {
+    /// Where, what is wrong, and what to do.
+    pub reason: String,
+    /// Since when.
+    pub since: String,
+    /// When it is tried again.
+    pub next_attempt: String,
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reason, since, .. } = self;
+        write!(f, "the state cannot be written since {since}, access tokens are kept in memory until it can: {reason}")
+    }
 }
 
 /// How it stands with the configuration and its files.

@@ -44,6 +44,7 @@ pub enum Change {
 
 /// The state, open for writing.
 pub struct Store {
+    directory: PathBuf,
     saves: Sender<Save>,
     thread: JoinHandle<Result<(), String>>,
 }
@@ -114,6 +115,7 @@ impl Store {
     }
 
     fn start(place: Place, database: Database) -> Result<Self, OpenError> {
+        let directory = place.path.clone();
         let (saves, waiting) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("store".to_owned())
@@ -124,7 +126,13 @@ impl Store {
                 closed
             })
             .map_err(|error| OpenError::CannotCreate(format!("no thread can be started: {error}")))?;
-        Ok(Self { saves, thread })
+        Ok(Self { directory, saves, thread })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Saves `changes`, all or none; they are durable when this returns. After an error nothing of

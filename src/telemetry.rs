@@ -84,7 +84,7 @@ where
 /// `info`, `target=level,…`, or both; other crates never say more than warnings. A level without a
 /// target is ours; without one we say as much as if nothing were set.
 fn filter(level: &str) -> Result<Targets, String> {
-    let wrong = || format!("log.level {level:?} is not error, warn, info, debug, trace or target=level,…");
+    let wrong = || format!("log.level {level:?} is not error, warn, info, debug or target=level,…");
     let capped = Targets::new().with_default(LevelFilter::WARN).with_target("tokend", LevelFilter::INFO);
     level.split(',').try_fold(capped, |targets, directive| {
         let (target, level) = directive.split_once('=').unwrap_or(("", directive));

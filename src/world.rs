@@ -87,6 +87,7 @@ impl RealWorld {
     pub fn new(parts: Parts) -> Self {
         let (home, returns) = home::new();
         Self {
+            saving: Saving::new(parts.store.directory().to_owned()),
             store: parts.store,
             providers: Arc::new(parts.providers),
             couriers: Couriers::new(parts.own_roots, home.clone()),
@@ -97,7 +98,6 @@ impl RealWorld {
             home,
             telling: Telling::new(parts.service),
             schedules: parts.schedules,
-            saving: Saving::new(),
             idle: false,
             reloads: parts.reloads,
         }

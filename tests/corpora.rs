@@ -35,7 +35,21 @@ fn every_target_has_a_corpus_that_is_replayed_here() {
     let names = fuzz::TARGETS.map(|(name, _)| name);
     let in_corpus = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus"));
     assert_eq!(in_corpus.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect::<Vec<_>>(), names);
-    assert_eq!(names, ["answer", "config", "headers", "socket", "state", "words"]);
+    assert_eq!(names, ["answer", "config", "headers", "schedule", "socket", "state", "words"]);
+}
+
+#[test]
+fn every_target_is_handed_to_the_fuzzer_under_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let programs = manifest["bin"].as_array().unwrap();
+    assert_eq!(programs.len(), fuzz::TARGETS.len());
+    for ((target, _), program) in fuzz::TARGETS.iter().zip(programs) {
+        assert_eq!(program["name"].as_str(), Some(*target));
+        let text = fs::read_to_string(root.join(program["path"].as_str().unwrap())).unwrap();
+        assert!(text.contains(&format!("tokend_fuzz::{target}::run(input)")), "{target}");
+        assert!(root.join(format!("dictionaries/{target}.dict")).is_file(), "{target}");
+    }
 }
 
 #[test]
@@ -51,6 +65,11 @@ fn every_problem_of_a_configuration_has_a_place_within_it_and_shows_no_secret() 
 #[test]
 fn patience_is_believed_up_to_an_hour_and_of_a_redirect_only_the_host_is_kept() {
     replay("headers");
+}
+
+#[test]
+fn the_moments_of_any_schedule_come_one_after_the_other_whenever_it_is_asked() {
+    replay("schedule");
 }
 
 #[test]

@@ -164,7 +164,7 @@ proptest! {
         attempts in 1..40_u32, patience in 0..100_000_u64,
     ) {
         let slot = slot(false, "");
-        let refusal = Refusal { status: 403, code: None, description: None, credentials: false };
+        let refusal = Refusal { status: 403, code: None, description: None, credentials: false, retry_after: None };
         let wait = wait_after(&slot, Entry::new(slot.identity.clone()), &Failure::Refused(refusal), attempts).as_secs();
         let expected = match attempts { 1 => 5, 2 => 20, more => (60 << (more - 3).min(6)).min(3600) };
         prop_assert_eq!(wait, expected);

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod config;
 pub mod headers;
 mod leaks;
+pub mod schedule;
 pub mod socket;
 pub mod state;
 pub mod words;
@@ -14,10 +15,11 @@ pub mod words;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("answer", answer::run),
     ("config", config::run),
     ("headers", headers::run),
+    ("schedule", schedule::run),
     ("socket", socket::run),
     ("state", state::run),
     ("words", words::run),

@@ -62,7 +62,7 @@ fn go_on_from(mut entry: Entry) {
     let _ = plan_departed(&entry, &BTreeSet::new(), NOW);
     for job in due {
         if let Job::Issue(ask) = job {
-            let refusal = Refusal { status: 401, code: None, description: None, credentials: true };
+            let refusal = Refusal { status: 401, code: None, description: None, credentials: true, retry_after: None };
             let answer = Err(Failure::Refused(refusal));
             let _ = record(slot, &mut entry, JobResult::Issued { ask: ask.clone(), asked_at: NOW, answer }, NOW);
             let _ = plan(slot, &entry, &BTreeSet::new(), NOW);

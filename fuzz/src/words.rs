@@ -37,6 +37,9 @@ scopes = [@]
 refresh = { lead = @ }
 on_expired = @
 sinks = [{ file = @, mode = @, owner = @, group = @, format = @ }]
+[tokens.s]
+provider = "p"
+refresh = { schedule = @, timezone = @ }
 "#;
 
 /// Whatever the word: what is read can be written and read again, what is refused is refused in

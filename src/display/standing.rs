@@ -95,10 +95,7 @@ fn state(slot: &SlotStatus, token: &TokenStatus) -> (&'static str, Tone) {
 /// What a person should know, the worst in red.
 fn matters(status: &Status) -> Vec<(Tone, String)> {
     let mut matters = Vec::new();
-    if !status.state_writable {
-        let line = "the state cannot be written: access tokens are kept in memory; see the log for what is wrong";
-        matters.push((Tone::Bad, line.to_owned()));
-    }
+    matters.extend(status.state_error.iter().map(|error| (Tone::Bad, error.to_string())));
     matters.extend(status.config.iter().flat_map(config_matters));
     matters.extend(status.state_notice.iter().map(|notice| (Tone::Bad, notice.clone())));
     for slot in &status.slots {

@@ -1,5 +1,5 @@
-//! The requests to each endpoint: at most so many at a time and in so long, the nearest expiry
-//! first, and none to whom asked for patience (L12).
+//! The requests to each endpoint: at most so many at a time and in so long, the nearest expiry first
+//! (see [`crate::ledger::Entry::urgency`]), and none to whom asked for patience (L12).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem::take;
@@ -36,10 +36,10 @@ struct Queue {
     accounts: BTreeMap<String, Patience>,
 }
 
-/// Who wants a place; the nearest expiry first.
+/// Who wants a place; the most urgent first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Waiting {
-    expiry: Timestamp,
+    urgency: Timestamp,
     identity: Identity,
     account: String,
 }
@@ -75,7 +75,7 @@ impl Queue {
         for patience in self.accounts.values_mut() {
             *patience = Patience { since: patience.since.moved(step), until: patience.until.moved(step) };
         }
-        let moved = |waiting: Waiting| Waiting { expiry: waiting.expiry.moved(step), ..waiting };
+        let moved = |waiting: Waiting| Waiting { urgency: waiting.urgency.moved(step), ..waiting };
         self.waiting = take(&mut self.waiting).into_iter().map(moved).collect();
     }
 
@@ -129,7 +129,7 @@ impl Queues {
         &mut self,
         provider: &Provider,
         identity: &Identity,
-        expiry: Timestamp,
+        urgency: Timestamp,
         now: Timestamp,
     ) -> bool {
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
@@ -141,7 +141,7 @@ impl Queues {
             return true;
         }
         let account = provider.client_id().to_owned();
-        queue.waiting.insert(Waiting { expiry, identity: identity.clone(), account });
+        queue.waiting.insert(Waiting { urgency, identity: identity.clone(), account });
         self.crowded.insert(provider.endpoint.clone());
         false
     }
@@ -171,15 +171,19 @@ impl Queues {
     /// Heeds a request for patience: 429 and `Retry-After` concern the account; a 503 with
     /// `Retry-After`, or several accounts within a minute, the endpoint.
     pub(crate) fn heed(&mut self, provider: &Provider, failure: &Failure, until: Timestamp, now: Timestamp) {
-        let Failure::Busy { status, retry_after, .. } = failure else { return };
-        if *status != 429 && retry_after.is_none() {
+        let (status, retry_after) = match failure {
+            Failure::Busy { status, retry_after, .. } => (*status, *retry_after),
+            Failure::Refused(refusal) => (refusal.status, refusal.retry_after),
+            _ => return,
+        };
+        if status != 429 && retry_after.is_none() {
             return;
         }
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
         queue.accounts.retain(|_, patience| patience.until > now || patience.since + MINUTE > now);
         queue.accounts.insert(provider.client_id().to_owned(), Patience { since: now, until });
         let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > now).count();
-        if (*status == 503 && retry_after.is_some()) || lately >= ACCOUNTS_HELD {
+        if (status == 503 && retry_after.is_some()) || lately >= ACCOUNTS_HELD {
             queue.held_until = queue.held_until.max(until);
         }
     }

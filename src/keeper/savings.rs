@@ -24,13 +24,18 @@ pub(crate) struct Savings {
     lazy: BTreeSet<Identity>,
     removed: BTreeSet<Identity>,
     lazy_until: Option<Timestamp>,
-    failing: Option<Failing>,
+    failing: Option<Unsaved>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    since: Timestamp,
-    again_at: Timestamp,
+/// What is known is not on disk, because it could not be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsaved {
+    /// Since when.
+    pub since: Timestamp,
+    /// When saving is tried again.
+    pub again_at: Timestamp,
+    /// What went wrong last: where, and what to do.
+    pub reason: String,
 }
 
 impl Savings {
@@ -58,7 +63,7 @@ impl Savings {
     /// The rows to save now; nothing while it is not worth it or too soon after a failure.
     pub(crate) fn rows(&self, cases: &HashMap<Identity, Case>, now: Timestamp, stopping: bool) -> Vec<Row> {
         let due = !self.urgent.is_empty() || stopping || self.lazy_until.is_some_and(|until| until <= now);
-        if !due || self.failing.is_some_and(|failing| now < failing.again_at) {
+        if !due || self.failing.as_ref().is_some_and(|failing| now < failing.again_at) {
             return Vec::new();
         }
         let row = |identity: &Identity| {
@@ -72,8 +77,8 @@ impl Savings {
 
     pub(crate) fn follow_clock(&mut self, step: Step) {
         self.lazy_until = self.lazy_until.map(|until| until.moved(step));
-        if let Some(Failing { since, again_at }) = self.failing {
-            self.failing = Some(Failing { since: since.moved(step), again_at: again_at.moved(step) });
+        if let Some(Unsaved { since, again_at, .. }) = &mut self.failing {
+            (*since, *again_at) = (since.moved(step), again_at.moved(step));
         }
     }
 
@@ -81,10 +86,10 @@ impl Savings {
         *self = Self::default();
     }
 
-    pub(crate) fn failed(&mut self, since: Timestamp, now: Timestamp) {
-        let since = self.failing.map_or(since, |failing| failing.since);
+    pub(crate) fn failed(&mut self, reason: String, since: Timestamp, now: Timestamp) {
+        let since = self.failing.as_ref().map_or(since, |failing| failing.since);
         let pause = if now < since + PATIENCE { AGAIN } else { PATIENCE };
-        self.failing = Some(Failing { since, again_at: now + pause });
+        self.failing = Some(Unsaved { since, again_at: now + pause, reason });
     }
 
     /// Whether what rests on `identity` must wait for the next save.
@@ -93,11 +98,11 @@ impl Savings {
     }
 
     pub(crate) fn patience_is_over(&self, now: Timestamp) -> bool {
-        self.failing.is_some_and(|failing| now >= failing.since + PATIENCE)
+        self.failing.as_ref().is_some_and(|failing| now >= failing.since + PATIENCE)
     }
 
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing.is_some()
+    pub(crate) fn unsaved(&self) -> Option<&Unsaved> {
+        self.failing.as_ref()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -105,7 +110,7 @@ impl Savings {
     }
 
     pub(crate) fn wake(&self) -> Timestamp {
-        match self.failing {
+        match &self.failing {
             Some(failing) => failing.again_at,
             None => self.lazy_until.unwrap_or(Timestamp::NEVER),
         }

@@ -197,6 +197,61 @@ fn a_refusal_that_comes_home_after_the_edit_is_no_reason_to_wait() {
 }
 
 #[test]
+fn a_changed_configuration_asks_at_once_for_what_was_refused_and_an_unchanged_one_does_not() {
+    let slot = plain_slot();
+    let mut keeper = new(&config(std::slice::from_ref(&slot)));
+    for moment in [0, 5, 25] {
+        let asking = turn(&mut keeper, at(moment));
+        let [Task::Issue(slot, ask)] = asking.as_slice() else { panic!("{asking:?}") };
+        let answer = Err(refused("unauthorized_client"));
+        let result = JobResult::Issued { ask: ask.clone(), asked_at: at(moment), answer };
+        keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(moment));
+    }
+    keeper.adopt(config(std::slice::from_ref(&slot)), at(30));
+    assert_eq!(turn(&mut keeper, at(30)).len(), 0);
+    let mut provider = (*slot.provider).clone();
+    provider.timeout = secs(9);
+    keeper.adopt(config(&[Slot { provider: Arc::new(provider), ..slot }]), at(31));
+    assert!(matches!(turn(&mut keeper, at(31)).as_slice(), [Task::Issue(..)]));
+}
+
+#[test]
+fn a_refresh_asks_although_nothing_is_due_and_is_answered_with_what_it_brought() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    assert_eq!(turn(&mut keeper, at(10)).len(), 0);
+    keeper.ask_refresh(&accounts(), 7, at(10));
+    let asking = turn(&mut keeper, at(10));
+    assert!(matches!(asking.as_slice(), [Task::Issue(_, ask)] if ask.forced), "{asking:?}");
+    issue(&mut keeper, &asking, at(11));
+    let _ = keeper.turn(at(11));
+    keeper.saved();
+    let answers = keeper.release(at(11)).answers;
+    let [(7, RefreshAnswer::Held(token))] = answers.as_slice() else { panic!("{answers:?}") };
+    assert_eq!((token.generation, token.issued_at), (Generation(2), at(11)));
+    keeper.ask_refresh(&crate::name::Name::parse("nobody").unwrap(), 8, at(12));
+    assert!(matches!(keeper.release(at(12)).answers.as_slice(), [(8, RefreshAnswer::Abandoned)]));
+}
+
+#[test]
+fn those_who_fail_again_and_again_do_not_go_before_those_who_were_never_tried() {
+    let slots: Vec<Slot> = (0..20).map(|n| own_slot(&format!("t{n:02}"))).collect();
+    let mut keeper = new(&config(&slots));
+    let mut tried = Vec::new();
+    for moment in [0, 100, 200] {
+        for task in turn(&mut keeper, at(moment)) {
+            let Task::Issue(slot, ask) = task else { panic!("{task:?}") };
+            let result = JobResult::Issued { ask, asked_at: at(moment), answer: Err(unreachable()) };
+            keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(moment));
+            tried.push(slot.identity.clone());
+        }
+    }
+    assert_eq!(tried.len(), 24, "eight at a time, and the first of them could take every place again");
+    assert_eq!(tried.into_iter().collect::<BTreeSet<_>>().len(), slots.len());
+}
+
+#[test]
 fn a_new_certificate_hurries_a_failed_handshake_and_a_new_secret_does_not() {
     let slot = plain_slot();
     let mut keeper = new(&config(std::slice::from_ref(&slot)));
@@ -236,18 +291,21 @@ fn nothing_is_released_before_what_it_rests_on_is_saved() {
     let mut keeper = new(&config(&[plain_slot()]));
     let nothing = |release: &Release| release.tasks.is_empty();
     assert_eq!(keeper.turn(at(0)).len(), 1, "the intention");
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     assert!(nothing(&keeper.release(at(0))));
     assert_eq!(keeper.wake(at(0)), at(0) + std::time::Duration::from_millis(500), "saving is tried again soon");
     let asking = turn(&mut keeper, at(1));
     issue(&mut keeper, &asking, at(2));
     assert_eq!(keeper.turn(at(2)).len(), 1, "the access token");
-    keeper.not_saved(at(2), at(2));
+    keeper.not_saved("full".into(), at(2), at(2));
     let release = keeper.release(at(2));
     assert!(nothing(&release) && release.publications.is_empty());
     assert!(keeper.turn(at(2)).is_empty(), "not at once again");
     assert!(nothing(&keeper.release(at(2))));
     assert!(keeper.state_is_writable(at(6)) && !keeper.state_is_writable(at(7)));
+    assert_eq!(keeper.status(at(6)).state_error, None, "before it costs anything it is no news");
+    let error = keeper.status(at(7)).state_error.unwrap();
+    assert_eq!((error.reason.as_str(), error.since), ("full", at(2).to_string()));
     let release = keeper.release(at(7));
     let published = |publication: &Publication| publication.access_token.as_ref().map(|token| token.generation);
     assert_eq!(release.publications.iter().map(published).collect::<Vec<_>>(), [Some(Generation(1))]);
@@ -261,14 +319,14 @@ fn a_disk_that_hung_for_five_seconds_is_not_waited_for_again() {
     let asking = turn(&mut keeper, at(0));
     issue(&mut keeper, &asking, at(10));
     assert_eq!(keeper.turn(at(10)).len(), 1);
-    keeper.not_saved(at(10), at(15));
+    keeper.not_saved("full".into(), at(10), at(15));
     assert!(!keeper.state_is_writable(at(15)));
     let release = keeper.release(at(15));
     assert_eq!((release.publications.len(), release.tasks.len()), (1, 1), "from memory");
     assert_eq!(keeper.wake(at(15)), at(20), "and tried again every five seconds");
     assert_eq!(keeper.turn(at(20)).len(), 1);
     keeper.saved();
-    assert!(keeper.state_is_writable(at(20)) && keeper.everything_is_saved());
+    assert!(keeper.state_is_writable(at(20)) && keeper.unsaved().is_none());
 }
 
 #[test]
@@ -276,7 +334,7 @@ fn only_what_rests_on_the_unsaved_waits() {
     let (saved, unsaved) = (own_slot("saved"), plain_slot());
     let mut keeper = new(&config(&[saved, unsaved]));
     let _ = keeper.turn(at(0));
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     let tasks = keeper.release(at(0)).tasks;
     let [Task::Issue(slot, _)] = tasks.as_slice() else { panic!("{tasks:?}") };
     assert_eq!(slot.id.as_str(), "cloud/saved", "issues that are not counted rest on nothing");
@@ -438,7 +496,7 @@ fn a_request_that_waits_to_leave_does_not_leave_a_slot_that_is_paused_meanwhile(
     let mut keeper = new(&config(std::slice::from_ref(&slot)));
     keeper.ask_refresh(&accounts(), 1, at(0));
     let _ = keeper.turn(at(0));
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     keeper.pause(&accounts(), 2, at(0));
     let _ = keeper.turn(at(1));
     keeper.saved();
@@ -465,7 +523,7 @@ fn a_request_under_way_comes_home_to_a_paused_slot() {
 fn waiting_for_a_save(waiting: &Slot, other: &Slot) -> (Keeper, Vec<Task>) {
     let mut keeper = new(&config(&[waiting.clone(), other.clone()]));
     assert!(!keeper.turn(at(0)).is_empty(), "the intention is to be saved");
-    keeper.not_saved(at(0), at(0));
+    keeper.not_saved("full".into(), at(0), at(0));
     let tasks = keeper.release(at(0)).tasks;
     assert!(matches!(tasks.as_slice(), [Task::Issue(slot, _)] if slot.id == other.id), "{tasks:?}");
     (keeper, tasks)

@@ -125,3 +125,52 @@ fn extra(program: &Program, asking: &Asking<'_>, document: &Value, redactor: &Re
     let own = own.filter_map(|name| Some((name.clone(), asking.parameters.get(name)?.clone())));
     answered.chain(own).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::preset::{Parameters, Secrets};
+    use crate::time::Timestamp;
+    use serde_json::json;
+
+    /// What plain OAuth 2 makes of `document`, which took eight seconds.
+    fn read(document: &Value) -> Result<Issued, Failure> {
+        let asked_at = Timestamp::from_secs(1_800_000_000);
+        let (parameters, secrets) = (Parameters::new(), Secrets::new());
+        let token_url = "https://idp.example/token";
+        let asking =
+            Asking { token_url, parameters: &parameters, secrets: &secrets, scopes: &[], context: None, ttl: None };
+        let body = document.to_string().into();
+        let answer = Answer { status: 200, body, date: None, retry_after: None, location_host: None };
+        let answered_at = Timestamp::from_secs(1_800_000_008);
+        Preset::built_in("oauth2").unwrap().read(&asking, &answer, asked_at, answered_at)
+    }
+
+    #[test]
+    fn the_life_of_an_access_token_counts_from_the_sending_of_the_request() {
+        for expiry in [json!({ "expires_in": 3600 }), json!({ "expires_in": "3600.0" })] {
+            let mut document = expiry;
+            document["access_token"] = "abc".into();
+            let issued = read(&document).unwrap();
+            assert_eq!(issued.issued_at, Timestamp::from_secs(1_800_000_000));
+            assert_eq!(issued.expires_at, Timestamp::from_secs(1_800_003_600), "{document}");
+        }
+    }
+
+    #[test]
+    fn only_visible_ascii_of_up_to_64_kib_is_an_access_token() {
+        let longest = "x".repeat(MAX_TOKEN);
+        for fit in ["a", "!~", &longest] {
+            let issued = read(&json!({ "access_token": fit, "expires_in": 60 })).unwrap();
+            assert_eq!(issued.secret.expose(), fit);
+        }
+        let unfit = ["", "a\n", "\na", "a\nb", "a\r\n", "a b", "a\t", "a\0", "a\u{7f}", "é", "a\u{2028}"];
+        let too_long = longest + "x";
+        let texts = unfit.into_iter().chain([too_long.as_str()]).map(Value::from);
+        for token in texts.chain([json!(7), json!(null), json!(["a"]), json!({ "a": "b" })]) {
+            let failure = read(&json!({ "access_token": token, "expires_in": 60 })).unwrap_err();
+            assert!(matches!(failure, Failure::Malformed(_)), "{token}: {failure:?}");
+        }
+    }
+}

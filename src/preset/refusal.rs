@@ -28,7 +28,8 @@ pub(crate) fn read(program: &Program, answer: &Answer, document: Option<&Value>,
                 None => answer.status == 401,
             };
             let credentials = rule.and_then(|rule| rule.credentials).unwrap_or(by_default);
-            Failure::Refused(Refusal { status: answer.status, code, description, credentials })
+            let (status, retry_after) = (answer.status, answer.retry_after);
+            Failure::Refused(Refusal { status, code, description, credentials, retry_after })
         }
     }
 }

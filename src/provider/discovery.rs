@@ -64,7 +64,8 @@ fn token_endpoint(issuer: &Url, incoming: &Incoming, now: Timestamp) -> Result<S
         408 | 425 | 429 | 500.. | 300..=399 => return Err(busy(issuer, incoming, now)),
         status => {
             let description = Some(format!("no metadata of the issuer {}", named(issuer)));
-            return Err(Failure::Refused(Refusal { status, code: None, description, credentials: false }));
+            let retry_after = retry_after(&incoming.headers, now);
+            return Err(Failure::Refused(Refusal { status, code: None, description, credentials: false, retry_after }));
         }
     }
     if is_packed(&incoming.headers) {

@@ -1,5 +1,7 @@
 //! What is known before, what came about, what is known after: the specification of `record`.
 
+use std::collections::BTreeSet;
+
 use crate::access_token::Generation;
 use crate::fixtures::*;
 use crate::plan::next_issue;
@@ -61,6 +63,26 @@ fn nothing_is_asked_before_retry_after_which_is_believed_up_to_an_hour() {
     let mut entry = nothing_known(&slot);
     let short = waits(&slot, &mut entry, &busy(503, Some(1)), 6, at(0));
     assert!(short[5] > 15.0, "our own rhythm stays: {short:?}");
+}
+
+#[test]
+fn a_refusal_with_retry_after_is_not_asked_again_before_it_whatever_happens_meanwhile() {
+    let patient = |code: &str| {
+        let Failure::Refused(refusal) = refused(code) else { panic!("a refusal") };
+        Failure::Refused(Refusal { retry_after: Some(secs(300)), ..refusal })
+    };
+    let mut slot = plain_slot();
+    slot.provider = Arc::new(provider_with_secrets("bank", 2));
+    for code in ["unauthorized_client", "invalid_client"] {
+        let mut entry = nothing_known(&slot);
+        answer(&slot, &mut entry, Err(patient(code)), at(0));
+        assert_eq!(next(&slot, &entry, at(0)), at(300), "{code}, also for the next secret");
+        try_refused_again(&mut entry, at(10));
+        assert_eq!(next(&slot, &entry, at(10)), at(300), "{code}, also when the configuration changed");
+    }
+    let mut entry = nothing_known(&slot);
+    waits(&slot, &mut entry, &patient("access_denied"), 5, at(0));
+    assert_eq!(waits(&slot, &mut entry, &patient("access_denied"), 1, at(9999)), [480.0], "our own rhythm stays");
 }
 
 #[test]
@@ -354,6 +376,22 @@ fn a_receipt_is_worth_a_save_only_when_the_content_changed() {
         )
     };
     assert_eq!([deliver(1), deliver(1), deliver(2)], [Durability::Lazy, Durability::None, Durability::Lazy]);
+}
+
+#[test]
+fn what_a_sink_was_seen_to_hold_is_not_brought_again() {
+    let slot = plain_slot();
+    for written in [true, false] {
+        let mut entry = granted(&slot, at(0), AN_HOUR);
+        let (generation, expires_at) = (Generation(1), at(3600));
+        let result = Ok(crate::job::Delivered { written, fingerprint: [1; 16] });
+        let delivered = JobResult::Delivered { sink: sink_of("accounts"), generation, expires_at, result };
+        record(&slot, &mut entry, delivered, at(0));
+        for moment in [0, 1, 1800, 3539] {
+            let plan = crate::plan::plan(&slot, &entry, &BTreeSet::new(), at(moment));
+            assert_eq!(printed(&plan.due), [""; 0], "written: {written}, at {moment}");
+        }
+    }
 }
 
 #[test]

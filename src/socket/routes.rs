@@ -250,7 +250,10 @@ async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Re
         return Ok((readiness_code(ready), Json(json!({ "ready": ready }))).into_response());
     }
     let status = desk.inbox.status().await.map_err(stopping)?;
-    let body = json!({ "ready": status.ready, "state_writable": status.state_writable, "reasons": status.reasons });
+    // The last one costs no readiness: readers go on from memory (L16).
+    let state = status.state_error.as_ref().map(ToString::to_string);
+    let reasons: Vec<&String> = status.reasons.iter().chain(&state).collect();
+    let body = json!({ "ready": status.ready, "state_writable": status.state_writable, "reasons": reasons });
     Ok((readiness_code(status.ready), Json(body)).into_response())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::access_token::AccessToken;
 use crate::failure::Class;
 use crate::keeper::readiness::{sink_is_ready, token_is_ready};
-use crate::keeper::{Case, Keeper};
+use crate::keeper::{Case, Keeper, Unsaved};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
 use crate::name::Name;
 use crate::plan::{next_issue, renewal_of, serves, waits_for_budget};
@@ -14,7 +14,8 @@ use crate::slot::Slot;
 use crate::time::Timestamp;
 
 use crate::status::{
-    BudgetStatus, Counts, LastError, SinkState, SinkStatus, SlotStatus, StandingState, Status, TokenState, TokenStatus,
+    BudgetStatus, Counts, LastError, SinkState, SinkStatus, SlotStatus, StandingState, StateError, Status, TokenState,
+    TokenStatus,
 };
 
 impl Keeper {
@@ -41,6 +42,7 @@ impl Keeper {
             ready: reasons.is_empty(),
             reasons,
             state_writable: self.state_is_writable(now),
+            state_error: self.unsaved().filter(|_| !self.state_is_writable(now)).map(state_error),
             state_notice: self.state_notice().map(str::to_owned),
             config: None,
             counts: counts(&slots),
@@ -74,6 +76,11 @@ impl Keeper {
             tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
         }
     }
+}
+
+fn state_error(unsaved: &Unsaved) -> StateError {
+    let Unsaved { since, again_at, reason } = unsaved;
+    StateError { reason: reason.clone(), since: since.to_string(), next_attempt: again_at.to_string() }
 }
 
 fn token_state(held: Option<&AccessToken>, now: Timestamp) -> TokenState {

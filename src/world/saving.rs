@@ -1,6 +1,7 @@
 //! Waits for the disk, but not for ever: one that hangs is waited for in the background, and nothing
 //! more is given to it before it has answered (L16).
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ type Save = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// The save that hangs, if one does.
 pub(crate) struct Saving {
+    directory: PathBuf,
     patience: Duration,
     hanging: Option<Save>,
 }
 
 impl Saving {
-    pub(crate) fn new() -> Self {
-        Self { patience: PATIENCE, hanging: None }
+    /// Saves go to `directory`.
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, patience: PATIENCE, hanging: None }
     }
 
     /// Whether a save that hung has not answered yet.
@@ -50,7 +53,8 @@ impl Saving {
 
     /// What is wrong, in words.
     pub(crate) fn words(&self) -> String {
-        format!("the disk with the state has not answered for {} seconds", self.patience.as_secs())
+        let (directory, seconds) = (self.directory.display(), self.patience.as_secs());
+        format!("{directory}: its disk has not answered for {seconds} s; look at that disk")
     }
 }
 
@@ -64,11 +68,11 @@ mod tests {
     fn a_disk_that_hangs_is_waited_for_in_the_background_and_given_nothing_more() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let mut saving = Saving { patience: Duration::from_millis(1), hanging: None };
+            let mut saving = Saving { directory: "/state".into(), patience: Duration::from_millis(1), hanging: None };
             let (answer, answered) = oneshot::channel();
             let hangs = async move { answered.await.map_err(|_| "gone".to_owned())? };
             let error = saving.wait(hangs).await.unwrap_err();
-            assert!(error.contains("has not answered"), "{error}");
+            assert!(error.starts_with("/state: its disk has not answered"), "{error}");
             assert!(saving.is_hanging().await);
             answer.send(Ok(())).unwrap();
             assert!(!saving.is_hanging().await, "it came home");

@@ -25,8 +25,19 @@ use crate::time::{Timestamp, for_people};
 pub(crate) struct Telling {
     service: Service,
     arrived: Option<Arrived>,
-    writable: bool,
+    state: Told,
     told_stopping: bool,
+}
+
+/// What was told of the state last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Everything is saved.
+    Saved,
+    /// A save failed, and nothing is published before it succeeds.
+    Unsaved,
+    /// It goes on from memory.
+    InMemory,
 }
 
 /// What is remembered of an outcome until it was recorded.
@@ -40,7 +51,7 @@ enum Arrived {
 
 impl Telling {
     pub(crate) fn new(service: Service) -> Self {
-        Self { service, arrived: None, writable: true, told_stopping: false }
+        Self { service, arrived: None, state: Told::Saved, told_stopping: false }
     }
 
     /// When the service manager is to be told something whatever happens.
@@ -68,7 +79,7 @@ impl Telling {
                     tell(&arrived, keeper, case, now);
                 }
             }
-            Seen::NotSaved(reason) => self.not_saved(reason),
+            Seen::NotSaved(reason) => debug!(reason, "the state was not saved"),
             Seen::ClockSet(step) => {
                 self.service.follow_clock(*step);
                 info!(by = %step, "the wall clock was set; every deadline moves with it");
@@ -81,18 +92,31 @@ impl Telling {
         }
     }
 
-    fn not_saved(&mut self, reason: &str) {
-        if self.writable {
-            self.writable = false;
-            error!(reason, "the state cannot be written; access tokens are kept in memory until it can");
+    /// Tells each step once: a disk may fail every few seconds for hours.
+    fn tell_state(&mut self, keeper: &Keeper, now: Timestamp) {
+        let told = match keeper.unsaved() {
+            None => Told::Saved,
+            Some(_) if keeper.state_is_writable(now) => Told::Unsaved,
+            Some(_) => Told::InMemory,
+        };
+        if told == self.state {
+            return;
+        }
+        self.state = told;
+        let reason = keeper.unsaved().map(|unsaved| unsaved.reason.as_str());
+        match told {
+            Told::Saved => info!("the state can be written again; nothing was lost"),
+            Told::Unsaved => {
+                warn!(reason, "the state was not saved; trying again before any access token is published");
+            }
+            Told::InMemory => {
+                error!(reason, "the state cannot be written; access tokens are kept in memory until it can");
+            }
         }
     }
 
     fn turned(&mut self, keeper: &Keeper, now: Timestamp) {
-        if !self.writable && keeper.everything_is_saved() {
-            self.writable = true;
-            info!("the state can be written again; nothing was lost");
-        }
+        self.tell_state(keeper, now);
         if keeper.is_stopping() && !self.told_stopping {
             self.told_stopping = true;
             stopping();
@@ -108,16 +132,18 @@ impl Telling {
                 warn!(missing = keeper.unready_count(), "started without all required tokens; see `tokend status`");
             }
         }
-        self.service.show(status_line(keeper, self.writable), now);
+        self.service.show(status_line(keeper, now), now);
     }
 }
 
-fn status_line(keeper: &Keeper, writable: bool) -> String {
+fn status_line(keeper: &Keeper, now: Timestamp) -> String {
     let (tokens, missing) = (keeper.config().tokens.len(), keeper.unready_count());
-    let state = match keeper.state_notice() {
-        _ if !writable => "; THE STATE CANNOT BE WRITTEN",
-        Some(_) => "; THE STATE WAS LOST: see tokend status",
-        None => "",
+    let state = match (keeper.unsaved(), keeper.state_notice()) {
+        (Some(unsaved), _) if !keeper.state_is_writable(now) => {
+            format!("; THE STATE CANNOT BE WRITTEN: {}", unsaved.reason)
+        }
+        (_, Some(_)) => "; THE STATE WAS LOST: see tokend status".to_owned(),
+        (_, None) => String::new(),
     };
     match missing {
         0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),

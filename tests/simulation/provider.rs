@@ -238,7 +238,7 @@ pub fn guess(verdict: &Verdict, silent: bool, asked_at: Timestamp) -> Result<Iss
         Verdict::No { status: 400, code, .. } => {
             let credentials = *code == "invalid_client";
             let code = Some((*code).to_owned());
-            Err(Failure::Refused(Refusal { status: 400, code, description: None, credentials }))
+            Err(Failure::Refused(Refusal { status: 400, code, description: None, credentials, retry_after: None }))
         }
         Verdict::No { status, patience, .. } => {
             let retry_after = patience.map(Duration::from_secs);

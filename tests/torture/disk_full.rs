@@ -8,6 +8,7 @@ use std::process::Command;
 use tokend::demo::standin::Vendor;
 use tokend::status::SinkState;
 
+use crate::apart::{is_apart, run_apart};
 use crate::setup::{Setup, wait_for, wait_until};
 use crate::strace::skip;
 
@@ -49,29 +50,12 @@ impl Drop for Small {
     }
 }
 
-/// Says to the test that it runs where nobody else sees its mounts.
-const APART: &str = "TORTURE_APART";
-const NAME: &str = "a_full_disk_costs_no_token_and_is_overcome_when_there_is_room_again";
-
-/// Runs the test in a mount namespace of its own, which ends with it.
-fn run_apart() {
-    let mut command = Command::new("unshare");
-    command.arg("--mount").arg(std::env::current_exe().unwrap());
-    let output =
-        command.args(["--nocapture", "--exact", &format!("disk_full::{NAME}")]).env(APART, "1").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if said.contains("unshare failed") {
-        skip(&format!("no mount namespace can be had: {}", said.trim()));
-        return;
-    }
-    println!("{said}");
-    assert!(output.status.success() && said.contains("1 passed"));
-}
+const NAME: &str = "disk_full::a_full_disk_costs_no_token_and_is_overcome_when_there_is_room_again";
 
 #[test]
 fn a_full_disk_costs_no_token_and_is_overcome_when_there_is_room_again() {
-    if std::env::var_os(APART).is_none() {
-        return run_apart();
+    if !is_apart() {
+        return run_apart(NAME);
     }
     let setup = Setup::new();
     let (Some(state), Some(tokens)) = (Small::mount(setup.path("state")), Small::mount(setup.path("tokens"))) else {
@@ -94,7 +78,9 @@ fn a_full_disk_costs_no_token_and_is_overcome_when_there_is_room_again() {
     let error = sink.error.unwrap();
     let place = tokens.path().join("a").display().to_string();
     assert!(error.contains(&place) && error.contains("no space left on its file system; make room there"), "{error}");
+    wait_until("it is tried again and again", || setup.log().contains("attempts=4"));
     assert_eq!(setup.read("tokens/a").as_ref(), Some(&first), "the old file is whole");
+    assert_eq!(fs::read_dir(tokens.path()).unwrap().count(), 2, "and beside it lies only what fills the disk");
     fs::remove_file(filling).unwrap();
     wait_until("the file follows", || daemon.slot("a").tokens[0].sinks[0].state == SinkState::Current);
     assert!(setup.read("tokens/a").is_some_and(|now| now != first && setup.standin.is_active(&now)));

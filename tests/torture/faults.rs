@@ -94,12 +94,18 @@ fn unwritable(call: &str, errno: &str, words: &str) {
     assert!(!status.state_writable && status.ready, "{status:?}");
     let readiness = daemon.get("/readyz");
     assert_eq!((readiness.status, readiness.json()["state_writable"].as_bool()), (200, Some(false)), "{readiness:?}");
-    let told = setup.log();
-    assert!(told.contains(words) && told.contains(database.to_str().unwrap()), "{call} {errno}: {told}");
+    let tells = |said: &str| said.contains(words) && said.contains(database.to_str().unwrap());
+    assert!(tells(readiness.json()["reasons"][0].as_str().unwrap()), "{call} {errno}: {readiness:?}");
+    assert!(tells(&status.state_error.unwrap().reason), "{call} {errno}");
+    let log = setup.log();
+    let line = |words: &str| log.lines().position(|line| line.contains(words) && tells(line));
+    let (first, then) = (line("the state was not saved; trying again"), line("access tokens are kept in memory"));
+    assert!(first.is_some() && first < then, "{call} {errno}: {log}");
     let shown = setup.tokend(&["status"]);
-    assert!(shown.out.contains("cannot be written"), "{shown:?}");
+    assert!(shown.out.contains("the state cannot be written since") && tells(&shown.out), "{shown:?}");
     wait_for("the service manager is told", || {
-        shown_to(&manager).contains("THE STATE CANNOT BE WRITTEN").then_some(())
+        let shown = shown_to(&manager);
+        (shown.contains("THE STATE CANNOT BE WRITTEN: ") && tells(&shown)).then_some(())
     });
 
     tracer.detach();

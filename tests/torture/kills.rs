@@ -35,11 +35,15 @@ enum Aim {
     Answered,
     /// While it renews by itself.
     Renewing,
+    /// While the provider's answer to it is no good.
+    LiedTo,
     /// Before the number so many of its threads' calls of this kind.
     Call(&'static str, u64),
 }
 
-const AIMS: [Aim; 18] = [
+const AIMS: [Aim; 20] = [
+    Aim::LiedTo,
+    Aim::LiedTo,
     Aim::Anywhere,
     Aim::Anywhere,
     Aim::Held,
@@ -58,6 +62,16 @@ const AIMS: [Aim; 18] = [
     Aim::Call("renameat", 1),
     Aim::Call("renameat", 2),
     Aim::Call("openat", 9),
+];
+
+/// Answers that are no good; of some it cannot be told whether they issued anything.
+const LIES: [fn() -> Fault; 6] = [
+    || Fault::ResetAfter,
+    || Fault::Half,
+    || Fault::LineFeed,
+    || Fault::ExpiresIn(serde_json::json!("3600abc")),
+    || Fault::Html,
+    || Fault::RefuseCredentials,
 ];
 
 /// What was so when the daemon was dead.
@@ -163,6 +177,10 @@ impl<'v> Torture<'v> {
         if let Aim::Held = aim {
             setup.standin.fault_once(account("corporate"), Fault::Slow(Duration::from_millis(300)));
         }
+        if let Aim::LiedTo = aim {
+            let lie = self.chance.one_of(&LIES);
+            setup.standin.fault_once(account("corporate"), lie());
+        }
         let tracer = self.trace(&daemon, aim);
         let asking = if let Aim::Renewing = aim { None } else { refresh(self.victim) };
         let renewed = self.tally("short").issued;
@@ -176,7 +194,7 @@ impl<'v> Torture<'v> {
             Aim::Renewing => {
                 setup.standin.block_until(PATIENCE, |journal| journal.tally(account("short")).issued > renewed)
             }
-            Aim::Anywhere | Aim::Call(..) => Ok(true),
+            Aim::Anywhere | Aim::LiedTo | Aim::Call(..) => Ok(true),
         };
         assert!(came.unwrap(), "{aim:?} does not come");
         if self.chance.once_in(5) {
@@ -185,7 +203,7 @@ impl<'v> Torture<'v> {
         if tracer.is_some() {
             wait_for_end_of(asking);
         }
-        let longest = if let Aim::Anywhere = aim { 30 } else { 8 };
+        let longest = if let Aim::Anywhere | Aim::LiedTo = aim { 30 } else { 8 };
         sleep(self.chance.pause_below(Duration::from_millis(longest)));
         let from = now();
         daemon.signal(Signal::KILL);
@@ -195,6 +213,8 @@ impl<'v> Torture<'v> {
         self.kills.push((from, to));
         self.nothing_is_readable_that_should_not_be();
         self.settle();
+        // What it did not live to see is meant for no other round.
+        setup.standin.clear(account("corporate"));
         Remains { corporate: self.tally("corporate"), generation, litter: self.victim.litter() }
     }
 

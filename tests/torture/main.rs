@@ -11,9 +11,11 @@
     reason = "starts programs, reads files, waits"
 )]
 
+mod apart;
 mod chance;
 mod crowd;
 mod disk_full;
+mod disk_hangs;
 mod faults;
 mod kills;
 mod privacy;

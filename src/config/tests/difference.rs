@@ -62,6 +62,26 @@ fn a_change_is_counted_for_the_tokens_that_it_concerns() {
 }
 
 #[test]
+fn a_change_of_nothing_but_the_schedule_or_its_time_zone_is_one() {
+    let with = |keys: &str| {
+        format!(
+            "[providers.x]\npreset = \"oauth2\"\nclient_id = \"me\"\nclient_auth = \"none\"\n\
+             token_url = \"https://as.example/x\"\n[tokens.x]\nprovider = \"x\"\nrefresh = {{ {keys} }}\n"
+        )
+    };
+    let six = with("schedule = \"0 0 6 * * *\", timezone = \"Europe/Oslo\"");
+    for (other, changed) in [
+        ("schedule = \"0 0 7 * * *\", timezone = \"Europe/Oslo\"", 1),
+        ("schedule = \"0 0 6 * * *\", timezone = \"Europe/Helsinki\"", 1),
+        ("schedule = \"0 0 6 * * *\"", 1),
+        ("lead = \"90s\"", 1),
+        ("timezone = \"Europe/Oslo\", schedule = \"0  0 6 * * *\"", 0),
+    ] {
+        assert_eq!(counts(&six, &with(other)), (0, 0, changed), "{other}");
+    }
+}
+
+#[test]
 fn keys_that_only_a_restart_takes_are_named() {
     let with = |daemon: &str, log: &str| parse(&format!("{TWO}[daemon]\n{daemon}\n[log]\n{log}\n")).unwrap();
     let running = with("state_key = \"a key of the state\"", "");

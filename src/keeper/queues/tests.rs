@@ -83,6 +83,11 @@ fn what_asks_for_no_patience_holds_back_nobody() {
         queues.heed(&bank, &failure, at(100), at(0));
     }
     assert_eq!(queues.held_until(&bank), Timestamp::EPOCH);
+    let Failure::Refused(refusal) = refused("access_denied") else { panic!("a refusal") };
+    let patient = Failure::Refused(crate::failure::Refusal { retry_after: Some(secs(7)), ..refusal });
+    queues.heed(&bank, &patient, at(7), at(0));
+    assert_eq!(queues.held_until(&bank), at(7), "a refusal may ask for it as well");
+    assert_eq!(queues.held_until(&provider("another")), Timestamp::EPOCH);
     queues.heed(&bank, &busy(503, Some(9)), at(9), at(0));
     assert_eq!(queues.held_until(&provider("another")), at(9));
 }

@@ -147,3 +147,18 @@ fn whoever_watches_a_schedule_has_its_slots_looked_at() {
     assert!(!keeper.is_quiet(at(4000)));
     assert_eq!(turn(&mut keeper, at(4000)).len(), 0, "and nothing is done that is not due");
 }
+
+#[test]
+fn a_reload_that_changes_only_the_schedule_is_taken() {
+    let (slot, mut keeper) = scheduled();
+    let schedule = |hour: &str| {
+        let zone = crate::schedule::zone("UTC").unwrap();
+        Some(Arc::new(crate::schedule::Schedule::parse(&format!("0 0 {hour} * * *"), zone).unwrap()))
+    };
+    keeper.adopt(config(&[Slot { schedule: schedule("11"), ..slot.clone() }]), at(4000));
+    let _ = asks(&mut keeper, at(4000));
+    assert_eq!(keeper.wake(at(4000)), at(MORNING + 3600));
+    assert_eq!(asks(&mut keeper, at(MORNING)).len(), 0, "the old one is gone");
+    keeper.adopt(config(&[Slot { schedule: None, ..slot }]), at(MORNING + 1));
+    assert_eq!(asks(&mut keeper, at(MORNING + 3600)).len(), 0);
+}
