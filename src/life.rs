@@ -92,7 +92,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         (Some(path), Until::Stopped) => Some(listen(path, &config, &places).await?),
         _ => None,
     };
-    sweep_leftovers(Arc::clone(&config)).await;
+    let swept = sweep_leftovers(Arc::clone(&config));
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
     if let Some(lost) = &opened.lost {
@@ -127,6 +127,8 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         service,
         reloads,
     });
+    // Before anything new is half written there.
+    swept.await;
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
     tasks.shutdown().await;
@@ -136,15 +138,18 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     Ok(status)
 }
 
-/// Removes what a killed daemon left half written. A directory that hangs does not hold up the start.
-async fn sweep_leftovers(config: Arc<Config>) {
+/// Begins to remove what a killed daemon left half written; says when that is done. A directory that
+/// hangs does not hold up the start.
+fn sweep_leftovers(config: Arc<Config>) -> impl Future<Output = ()> {
     let swept = tokio::task::spawn_blocking(move || {
         sweep(config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file))
     });
-    match tokio::time::timeout(SWEEP_PATIENCE, swept).await {
-        Ok(Ok(files)) if files > 0 => info!(files, "removed what was left half written"),
-        Ok(_) => {}
-        Err(_) => warn!("a directory of tokens does not answer; starting without looking for leftovers there"),
+    async {
+        match tokio::time::timeout(SWEEP_PATIENCE, swept).await {
+            Ok(Ok(files)) if files > 0 => info!(files, "removed what was left half written"),
+            Ok(_) => {}
+            Err(_) => warn!("a directory of tokens does not answer; starting without looking for leftovers there"),
+        }
     }
 }
 

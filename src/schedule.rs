@@ -4,13 +4,15 @@
 //! Where a clock leaves an hour out, a fixed time in it counts at the hour's end; where an hour comes
 //! twice, a fixed time counts at the first. A day of the month and a day of the week must both match.
 
-use std::str::FromStr;
+mod zone;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, Offset, TimeDelta, Timelike, Utc};
-use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::parser::{CronParser, Seconds};
 use croner::{Cron, JobType};
+
+pub use crate::schedule::zone::{Zone, zone, zones};
 
 use crate::time::Timestamp;
 
@@ -20,7 +22,7 @@ pub struct Schedule {
     text: Arc<str>,
     line: Arc<str>,
     cron: Cron,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl PartialEq for Schedule {
@@ -31,22 +33,11 @@ impl PartialEq for Schedule {
 
 impl Eq for Schedule {}
 
-/// Reads the name of a time zone. `None`: there is none of that name.
-#[must_use]
-pub fn zone(name: &str) -> Option<Tz> {
-    Tz::from_str(name).ok()
-}
-
-/// All time zones.
-pub fn zones() -> impl Iterator<Item = &'static str> + Clone {
-    TZ_VARIANTS.iter().map(|zone| zone.name())
-}
-
 impl Schedule {
     /// Reads a cron line of six fields: second, minute, hour, day of the month, month, day of the week.
     ///
     /// Errors: what is wrong with it, in words.
-    pub fn parse(line: &str, zone: Tz) -> Result<Self, String> {
+    pub fn parse(line: &str, zone: Zone) -> Result<Self, String> {
         let six = "write six fields: second, minute, hour, day of the month, month, day of the week (\"0 0 6 * * *\")";
         if line.split_whitespace().count() != 6 {
             return Err(six.to_owned());
@@ -80,8 +71,8 @@ impl Schedule {
 
     /// The time zone.
     #[must_use]
-    pub fn zone(&self) -> Tz {
-        self.zone
+    pub fn zone(&self) -> Zone {
+        self.zone.clone()
     }
 
     /// The first of its moments after `moment`.
@@ -204,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_says_what_is_wrong() {
-        let wrong = |line: &str| Schedule::parse(line, Tz::UTC).unwrap_err();
+        let wrong = |line: &str| Schedule::parse(line, zone("UTC").unwrap()).unwrap_err();
         for line in ["", "0 6 * * *", "@daily", "0 0 6 * * * 2026"] {
             assert!(wrong(line).contains("write six fields"), "{line:?}");
         }

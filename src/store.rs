@@ -10,6 +10,7 @@
 mod database;
 mod place;
 pub mod row;
+mod rows;
 mod writer;
 
 use std::path::{Path, PathBuf};

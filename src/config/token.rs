@@ -195,6 +195,6 @@ fn schedule(refresh: Section<'_, '_>, problems: &mut Problems<'_>) -> Placed<Arc
     };
     // A wrong zone does not hide a wrong line.
     let read = |zone| move |node| text(node).and_then(|line| Schedule::parse(line, zone));
-    let schedule = refresh.read("schedule", problems, read(timezone.or_else(|| zone("UTC"))?))?;
+    let schedule = refresh.read("schedule", problems, read(timezone.clone().or_else(|| zone("UTC"))?))?;
     timezone.map(|_| (node.at, Arc::new(schedule)))
 }
