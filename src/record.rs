@@ -29,8 +29,10 @@ pub enum Durability {
     None,
     /// With the next save of anything, or after a while.
     Lazy,
-    /// Before anything is done that rests on it.
+    /// Before a request or an answer that rests on it.
     Now,
+    /// The access token itself: before any sink or reader sees it, and before all else (L16).
+    Token,
 }
 
 /// Notes that a request is about to leave: saved before it does (L4).
@@ -51,10 +53,13 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
                 Ok(issued) => {
                     honour(entry, asked_at);
                     record_issued(slot, entry, &ask, issued, now);
+                    Durability::Token
                 }
-                Err(failure) => record_failure(slot, entry, (&ask, asked_at), failure, now),
+                Err(failure) => {
+                    record_failure(slot, entry, (&ask, asked_at), failure, now);
+                    Durability::Now
+                }
             }
-            Durability::Now
         }
         JobResult::Delivered { sink, generation, expires_at, result } => {
             record_delivery(entry, &sink, (generation, expires_at), result, now)
