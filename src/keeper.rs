@@ -257,7 +257,7 @@ impl Keeper {
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
             // Also of one that has expired: who waits keeps the place.
             let expiry = case.entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
-            if !self.queues.enter(&slot.provider, identity, expiry, now) {
+            if !self.queues.enter(&slot.provider, identity, expiry) {
                 return;
             }
             case.asked = Some(Arc::clone(&slot.provider));

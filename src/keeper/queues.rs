@@ -27,6 +27,8 @@ pub(crate) struct Queues {
 #[derive(Debug)]
 struct Queue {
     in_flight: usize,
+    /// How many of them have not left yet: they wait for a save.
+    setting_out: usize,
     waiting: BTreeSet<Waiting>,
     admitted: BTreeSet<Identity>,
     rate: Option<Rate>,
@@ -54,6 +56,7 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             in_flight: 0,
+            setting_out: 0,
             waiting: BTreeSet::new(),
             admitted: BTreeSet::new(),
             rate: None,
@@ -96,7 +99,7 @@ impl Queue {
         while self.left.front().is_some_and(|at| *at + rate.per <= now) {
             self.left.pop_front();
         }
-        (rate.requests as usize).saturating_sub(self.left.len())
+        (rate.requests as usize).saturating_sub(self.left.len() + self.setting_out)
     }
 
     /// When somebody who waits may go on although nobody comes home.
@@ -125,19 +128,11 @@ impl Queues {
 
     /// Takes the place at the endpoint of `provider` that `identity` was admitted to; without one
     /// it waits.
-    pub(crate) fn enter(
-        &mut self,
-        provider: &Provider,
-        identity: &Identity,
-        expiry: Timestamp,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn enter(&mut self, provider: &Provider, identity: &Identity, expiry: Timestamp) -> bool {
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
         if queue.admitted.remove(identity) {
             queue.in_flight += 1;
-            if queue.rate.is_some() {
-                queue.left.push_back(now);
-            }
+            queue.setting_out += 1;
             return true;
         }
         let account = provider.client_id().to_owned();
@@ -159,6 +154,23 @@ impl Queues {
     /// How many requests are under way.
     pub(crate) fn in_flight(&self) -> usize {
         self.queues.values().map(|queue| queue.in_flight).sum()
+    }
+
+    /// A request to the endpoint of `provider` leaves: from now on it counts for the rate.
+    pub(crate) fn depart(&mut self, provider: &Provider, now: Timestamp) {
+        let Some(queue) = self.queues.get_mut(&provider.endpoint) else { return };
+        queue.setting_out = queue.setting_out.saturating_sub(1);
+        if queue.rate.is_some() {
+            queue.left.push_back(now);
+        }
+    }
+
+    /// A request to the endpoint of `provider` will not leave: its place is free again.
+    pub(crate) fn give_up(&mut self, provider: &Provider) {
+        if let Some(queue) = self.queues.get_mut(&provider.endpoint) {
+            queue.setting_out = queue.setting_out.saturating_sub(1);
+        }
+        self.leave(provider);
     }
 
     /// Gives a place at the endpoint of `provider` back.

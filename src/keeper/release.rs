@@ -23,7 +23,12 @@ impl Keeper {
             Task::Issue(..) => is_free(task.identity()),
             Task::Recall(_) | Task::Deliver(_) | Task::Withdraw { .. } => token_is_free(task.identity()),
         };
-        let tasks = self.held_back.extract_if(.., may_go).collect();
+        let tasks: Vec<Task> = self.held_back.extract_if(.., may_go).collect();
+        for task in &tasks {
+            if let Task::Issue(slot, _) = task {
+                self.queues.depart(&slot.provider, now);
+            }
+        }
         let answers = self.answers.extract_if(.., |(about, ..)| about.as_ref().is_none_or(is_free));
         let answers = answers.map(|(_, asker, answer)| (asker, answer)).collect();
         let publish: Vec<Identity> = self.to_publish.extract_if(.., |identity| token_is_free(identity)).collect();
@@ -98,7 +103,7 @@ impl Keeper {
         if let Task::Issue(slot, _) = task {
             case.entry.intention = None;
             case.asked = None;
-            self.queues.leave(&slot.provider);
+            self.queues.give_up(&slot.provider);
         }
     }
 

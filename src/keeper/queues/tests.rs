@@ -18,12 +18,12 @@ fn at_rate(requests: u32, per: u64) -> Provider {
 fn eight_go_at_a_time_and_the_nearest_expiry_first() {
     let (bank, mut queues) = (provider("bank"), Queues::default());
     for n in (0..10).rev() {
-        assert!(!queues.enter(&bank, &identity(n), at(n), at(0)), "nobody goes unadmitted");
+        assert!(!queues.enter(&bank, &identity(n), at(n)), "nobody goes unadmitted");
     }
     let admitted = queues.admit(at(0));
     assert_eq!(admitted, (0..8).map(identity).collect::<Vec<_>>());
     for identity in &admitted {
-        assert!(queues.enter(&bank, identity, at(0), at(0)));
+        assert!(queues.enter(&bank, identity, at(0)));
     }
     assert_eq!(queues.admit(at(0)), []);
     queues.leave(&bank);
@@ -34,11 +34,11 @@ fn eight_go_at_a_time_and_the_nearest_expiry_first() {
 fn a_place_that_is_not_taken_goes_to_the_next() {
     let (bank, mut queues) = (provider("bank"), Queues::default());
     for n in 0..9 {
-        queues.enter(&bank, &identity(n), at(n), at(0));
+        queues.enter(&bank, &identity(n), at(n));
     }
     assert_eq!(queues.admit(at(0)).len(), 8);
     assert_eq!(queues.admit(at(0)), [identity(8)], "none of the eight wanted it any more");
-    assert!(!queues.enter(&bank, &identity(0), at(0), at(0)), "and their admission is over");
+    assert!(!queues.enter(&bank, &identity(0), at(0)), "and their admission is over");
 }
 
 #[test]
@@ -47,12 +47,13 @@ fn the_lowest_rate_given_for_an_endpoint_holds() {
     let slow = at_rate(2, 10);
     queues.adopt([at_rate(10, 1), slow.clone(), at_rate(3, 10)].iter());
     for n in 0..5 {
-        queues.enter(&slow, &identity(n), at(n), at(0));
+        queues.enter(&slow, &identity(n), at(n));
     }
     let go = |queues: &mut Queues, now| {
         let admitted = queues.admit(now);
-        assert!(admitted.iter().all(|identity| queues.enter(&slow, identity, at(0), now)));
+        assert!(admitted.iter().all(|identity| queues.enter(&slow, identity, at(0))));
         for _ in &admitted {
+            queues.depart(&slow, now);
             queues.leave(&slow);
         }
         admitted.len()
@@ -85,4 +86,23 @@ fn what_asks_for_no_patience_holds_back_nobody() {
     assert_eq!(queues.held_until(&bank), Timestamp::EPOCH);
     queues.heed(&bank, &busy(503, Some(9)), at(9), at(0));
     assert_eq!(queues.held_until(&provider("another")), at(9));
+}
+
+#[test]
+fn the_rate_counts_departures_and_who_never_leaves_takes_nobodys_place() {
+    let (slow, mut queues) = (at_rate(1, 10), Queues::default());
+    queues.adopt([slow.clone()].iter());
+    for n in 0..2 {
+        queues.enter(&slow, &identity(n), at(n));
+    }
+    assert_eq!(queues.admit(at(0)), [identity(0)]);
+    assert!(queues.enter(&slow, &identity(0), at(0)));
+    assert_eq!(queues.admit(at(20)), [], "it still waits for a save");
+    queues.depart(&slow, at(20));
+    assert_eq!(queues.admit(at(29)), [], "and left only then");
+    assert_eq!(queues.admit(at(30)), [identity(1)]);
+    assert!(queues.enter(&slow, &identity(1), at(0)));
+    queues.give_up(&slow);
+    queues.enter(&slow, &identity(2), at(0));
+    assert_eq!(queues.admit(at(31)), [identity(2)]);
 }
