@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
-use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
@@ -21,6 +21,9 @@ pub mod schedule;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+
+/// For how long at most a provider is believed that asks for patience (L11).
+pub const LONGEST_PATIENCE: Duration = HOUR;
 
 /// How soon a change must be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,8 +49,7 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
     match result {
         JobResult::Recalled(highest) => record_recall(entry, highest),
         JobResult::Issued { ask, asked_at, answer } => {
-            entry.intention = None;
-            entry.forced = false;
+            (entry.intention, entry.plea, entry.forced) = (None, None, false);
             prune_issues(slot, entry, now);
             match answer {
                 Ok(issued) => {
@@ -198,9 +200,17 @@ fn stand_failing(entry: &mut Entry, failure: Failure, attempts: Attempts, (now, 
         Standing::Good => now,
         Standing::Failing(retry) => retry.since,
     };
-    let asked_until = failure.retry_after().map(|patience| now + patience.min(HOUR));
+    let asked_until = failure.retry_after().map(|patience| now + patience.min(LONGEST_PATIENCE));
     let not_before = asked_until.map_or(at, |until| until.max(at));
+    entry.plea = plea_of(&failure).map(|of_endpoint| Plea { at: now, until: not_before, of_endpoint });
     entry.standing = Standing::Failing(Retry { failure, attempts, since, not_before, asked_until });
+}
+
+/// Whether `failure` asks for patience, and then whether of the whole endpoint (L12).
+fn plea_of(failure: &Failure) -> Option<bool> {
+    let Failure::Busy { status, retry_after, .. } = failure else { return None };
+    let named = retry_after.is_some();
+    (*status == 429 || named).then_some(*status == 503 && named)
 }
 
 /// 1 s, doubling to 60 s, each shortened by up to half.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem::take;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::ledger::Plea;
 use crate::name::Identity;
 use crate::settings::{Endpoint, Provider, Rate};
 use crate::time::{Step, Timestamp};
@@ -180,18 +180,15 @@ impl Queues {
         }
     }
 
-    /// Heeds a request for patience: 429 and `Retry-After` concern the account; a 503 with
-    /// `Retry-After`, or several accounts within a minute, the endpoint.
-    pub(crate) fn heed(&mut self, provider: &Provider, failure: &Failure, until: Timestamp, now: Timestamp) {
-        let Failure::Busy { status, retry_after, .. } = failure else { return };
-        if *status != 429 && retry_after.is_none() {
-            return;
-        }
+    /// Heeds a plea for patience: it concerns the account of `provider`; the endpoint, if that was
+    /// meant or several accounts are held back within a minute.
+    pub(crate) fn heed(&mut self, provider: &Provider, plea: Plea) {
+        let Plea { at, until, of_endpoint } = plea;
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
-        queue.accounts.retain(|_, patience| patience.until > now || patience.since + MINUTE > now);
-        queue.accounts.insert(provider.client_id().to_owned(), Patience { since: now, until });
-        let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > now).count();
-        if (*status == 503 && retry_after.is_some()) || lately >= ACCOUNTS_HELD {
+        queue.accounts.retain(|_, patience| patience.until > at || patience.since + MINUTE > at);
+        queue.accounts.insert(provider.client_id().to_owned(), Patience { since: at, until });
+        let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > at).count();
+        if of_endpoint || lately >= ACCOUNTS_HELD {
             queue.held_until = queue.held_until.max(until);
         }
     }

@@ -56,8 +56,8 @@ impl Keeper {
         };
         if let Some(provider) = &asked {
             self.queues.leave(provider);
-            if let Some(retry) = retry {
-                self.queues.heed(provider, &retry.failure, retry.not_before, now);
+            if let Some(plea) = case.entry.plea {
+                self.queues.heed(provider, plea);
             }
         }
         self.to_publish.insert(identity.clone());

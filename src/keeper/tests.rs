@@ -471,6 +471,27 @@ fn a_request_under_way_comes_home_to_a_paused_slot() {
     assert!(matches!(turn(&mut keeper, at(2)).as_slice(), [Task::Deliver(_)]));
 }
 
+#[test]
+fn who_asked_for_patience_gets_it_also_from_the_daemon_that_is_started_next() {
+    let (slow, other) = (plain_slot(), own_slot("other"));
+    let stored = |slot: &Slot, failure| {
+        let mut entry = Entry::new(slot.identity.clone());
+        answer(slot, &mut entry, Err(failure), at(0));
+        entry.standing = crate::ledger::Standing::Good;
+        entry.issues.clear();
+        entry
+    };
+    let both = config(&[slow.clone(), other.clone()]);
+    let asks = |stored: Entry, now| turn(&mut Keeper::new(Arc::clone(&both), vec![stored], now), now).len();
+    assert_eq!(
+        [asks(stored(&slow, busy(429, Some(30))), at(29)), asks(stored(&slow, busy(429, Some(30))), at(30))],
+        [1, 2]
+    );
+    assert_eq!(asks(stored(&slow, busy(503, Some(30))), at(29)), 0, "the whole endpoint, where that was meant");
+    assert_eq!(asks(stored(&slow, busy(500, None)), at(0)), 2, "who asks for nothing is not held back");
+    assert_eq!(asks(stored(&slow, busy(429, Some(30))), at(-4000)), 2, "nor longer than anybody is believed");
+}
+
 // ---- what waits for a save
 
 /// A keeper whose save fails: the request of `waiting` waits for it, the other one is under way.

@@ -14,6 +14,10 @@ fn at_rate(requests: u32, per: u64) -> Provider {
     Provider { rate: Some(Rate { requests, per: secs(per) }), ..provider("bank") }
 }
 
+fn plea(moment: i64, until: i64) -> Plea {
+    Plea { at: at(moment), until: at(until), of_endpoint: false }
+}
+
 #[test]
 fn eight_go_at_a_time_and_the_nearest_expiry_first() {
     let (bank, mut queues) = (provider("bank"), Queues::default());
@@ -69,22 +73,18 @@ fn three_accounts_held_back_within_a_minute_hold_back_their_endpoint() {
     let other = Arc::new(provider("d"));
     let mut queues = Queues::default();
     for (name, moment) in [("a", 0), ("b", 61), ("c", 100)] {
-        queues.heed(&provider(name), &busy(429, Some(500)), at(moment + 500), at(moment));
+        queues.heed(&provider(name), plea(moment, moment + 500));
         assert_eq!(queues.held_until(&provider(name)), at(moment + 500));
     }
     assert_eq!(queues.held_until(&other), Timestamp::EPOCH, "only two of them within a minute");
-    queues.heed(&provider("a"), &busy(429, None), at(110), at(101));
+    queues.heed(&provider("a"), plea(101, 110));
     assert_eq!(queues.held_until(&other), at(110));
 }
 
 #[test]
-fn what_asks_for_no_patience_holds_back_nobody() {
+fn an_endpoint_that_asks_for_patience_gets_it_from_all_its_accounts() {
     let (bank, mut queues) = (provider("bank"), Queues::default());
-    for failure in [busy(503, None), busy(500, None), unreachable(), refused("invalid_client")] {
-        queues.heed(&bank, &failure, at(100), at(0));
-    }
-    assert_eq!(queues.held_until(&bank), Timestamp::EPOCH);
-    queues.heed(&bank, &busy(503, Some(9)), at(9), at(0));
+    queues.heed(&bank, Plea { of_endpoint: true, ..plea(0, 9) });
     assert_eq!(queues.held_until(&provider("another")), at(9));
 }
 
