@@ -16,11 +16,12 @@ use crate::config::Config;
 use crate::job::{Job, JobResult, Lane, Outcome};
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
-use crate::ledger::Entry;
+use crate::ledger::{Entry, Plea};
 use crate::name::Identity;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::receipt::record_withdrawal;
-use crate::record::{Durability, adopt_stored, begin, note_lost_state, record, try_refused_again};
+use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record, try_refused_again};
+use crate::settings::Provider;
 use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
@@ -85,7 +86,21 @@ impl Keeper {
         }
         keeper.changed.extend(keeper.cases.keys().cloned());
         keeper.adopt(config, now);
+        keeper.remember_pleas(now);
         keeper
+    }
+
+    /// Whoever asked for patience before the daemon was started still gets it (L12).
+    fn remember_pleas(&mut self, now: Timestamp) {
+        let plea = |case: &Case| Some((case.entry.plea?, Arc::clone(&case.wanted_slot()?.provider)));
+        // Nobody is believed for longer: the clock was another one when it was saved.
+        let counts = |plea: &Plea| plea.until > now && plea.until <= now + LONGEST_PATIENCE;
+        let mut pleas: Vec<(Plea, Arc<Provider>)> =
+            self.cases.values().filter_map(plea).filter(|(plea, _)| counts(plea)).collect();
+        pleas.sort_by_key(|(plea, _)| plea.at);
+        for (plea, provider) in pleas {
+            self.queues.heed(&provider, plea);
+        }
     }
 
     /// Counts one possible issue for every exclusive slot: the state was lost, and with it the
@@ -256,7 +271,7 @@ impl Keeper {
     fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
-            if !self.queues.enter(&slot.provider, identity, case.entry.urgency(), now) {
+            if !self.queues.enter(&slot.provider, identity, case.entry.urgency()) {
                 return;
             }
             case.asked = Some(Arc::clone(&slot.provider));

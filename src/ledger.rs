@@ -27,6 +27,8 @@ pub struct Entry {
     pub issues: Vec<Issue>,
     /// A request that is about to leave or under way: on disk before it leaves.
     pub intention: Option<Intention>,
+    /// The last request was answered with a plea for patience.
+    pub plea: Option<Plea>,
     /// A union of scopes that the provider did not grant.
     pub denied: Option<Denied>,
     /// The API scopes last asked for and granted: what is asked again when a union is denied.
@@ -61,6 +63,7 @@ impl Entry {
             standing: Standing::Good,
             issues: Vec::new(),
             intention: None,
+            plea: None,
             denied: None,
             granted: None,
             forced: false,
@@ -170,6 +173,17 @@ pub struct Intention {
     pub at: Timestamp,
     /// What it asks.
     pub ask: Ask,
+}
+
+/// The provider asked for patience: of the account, or of everybody at the endpoint (L12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plea {
+    /// When.
+    pub at: Timestamp,
+    /// Until when nothing is asked.
+    pub until: Timestamp,
+    /// Whether the whole endpoint was meant.
+    pub of_endpoint: bool,
 }
 
 /// A union of scopes that the provider did not grant (L1).

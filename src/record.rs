@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
-use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
@@ -22,6 +22,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
+/// For how long at most a provider is believed that asks for patience (L11).
+pub const LONGEST_PATIENCE: Duration = HOUR;
+
 /// How soon a change must be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
@@ -29,8 +32,10 @@ pub enum Durability {
     None,
     /// With the next save of anything, or after a while.
     Lazy,
-    /// Before anything is done that rests on it.
+    /// Before a request or an answer that rests on it.
     Now,
+    /// The access token itself: before any sink or reader sees it, and before all else (L16).
+    Token,
 }
 
 /// Notes that a request is about to leave: saved before it does (L4).
@@ -44,17 +49,19 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
     match result {
         JobResult::Recalled(highest) => record_recall(entry, highest),
         JobResult::Issued { ask, asked_at, answer } => {
-            entry.intention = None;
-            entry.forced = false;
+            (entry.intention, entry.plea, entry.forced) = (None, None, false);
             prune_issues(slot, entry, now);
             match answer {
                 Ok(issued) => {
                     honour(entry, asked_at);
                     record_issued(slot, entry, &ask, issued, now);
+                    Durability::Token
                 }
-                Err(failure) => record_failure(slot, entry, (&ask, asked_at), failure, now),
+                Err(failure) => {
+                    record_failure(slot, entry, (&ask, asked_at), failure, now);
+                    Durability::Now
+                }
             }
-            Durability::Now
         }
         JobResult::Delivered { sink, generation, expires_at, result } => {
             record_delivery(entry, &sink, (generation, expires_at), result, now)
@@ -142,6 +149,9 @@ fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), fail
     if let Failure::Refused(refusal) = &failure {
         if slot.policy.exclusive && falls_back(entry, ask, refusal) {
             entry.denied = Some(Denied { scopes: ask.scopes.clone(), at: now, outright: true });
+            // It is answered by asking for less, but not sooner than was asked for.
+            let patience = refusal.retry_after.unwrap_or_default();
+            note_plea(entry, &failure, now, now + patience);
             entry.standing = Standing::Good;
             return;
         }
@@ -193,9 +203,25 @@ fn stand_failing(entry: &mut Entry, failure: Failure, attempts: Attempts, (now, 
         Standing::Good => now,
         Standing::Failing(retry) => retry.since,
     };
-    let asked_until = failure.retry_after().map(|patience| now + patience.min(HOUR));
+    let asked_until = failure.retry_after().map(|patience| now + patience.min(LONGEST_PATIENCE));
     let not_before = asked_until.map_or(at, |until| until.max(at));
+    note_plea(entry, &failure, now, not_before);
     entry.standing = Standing::Failing(Retry { failure, attempts, since, not_before, asked_until });
+}
+
+fn note_plea(entry: &mut Entry, failure: &Failure, now: Timestamp, until: Timestamp) {
+    entry.plea = plea_of(failure).map(|of_endpoint| Plea { at: now, until, of_endpoint });
+}
+
+/// Whether `failure` asks for patience, and then whether of the whole endpoint (L12).
+fn plea_of(failure: &Failure) -> Option<bool> {
+    let (status, retry_after) = match failure {
+        Failure::Busy { status, retry_after, .. } => (*status, *retry_after),
+        Failure::Refused(refusal) => (refusal.status, refusal.retry_after),
+        _ => return None,
+    };
+    let named = retry_after.is_some();
+    (status == 429 || named).then_some(status == 503 && named)
 }
 
 /// 1 s, doubling to 60 s, each shortened by up to half.

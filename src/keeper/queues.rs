@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem::take;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::ledger::Plea;
 use crate::name::Identity;
 use crate::settings::{Endpoint, Provider, Rate};
 use crate::time::{Step, Timestamp};
@@ -27,6 +27,8 @@ pub(crate) struct Queues {
 #[derive(Debug)]
 struct Queue {
     in_flight: usize,
+    /// How many of them have not left yet: they wait for a save.
+    setting_out: usize,
     waiting: BTreeSet<Waiting>,
     admitted: BTreeSet<Identity>,
     rate: Option<Rate>,
@@ -54,6 +56,7 @@ impl Default for Queue {
     fn default() -> Self {
         Self {
             in_flight: 0,
+            setting_out: 0,
             waiting: BTreeSet::new(),
             admitted: BTreeSet::new(),
             rate: None,
@@ -96,7 +99,7 @@ impl Queue {
         while self.left.front().is_some_and(|at| *at + rate.per <= now) {
             self.left.pop_front();
         }
-        (rate.requests as usize).saturating_sub(self.left.len())
+        (rate.requests as usize).saturating_sub(self.left.len() + self.setting_out)
     }
 
     /// When somebody who waits may go on although nobody comes home.
@@ -125,19 +128,11 @@ impl Queues {
 
     /// Takes the place at the endpoint of `provider` that `identity` was admitted to; without one
     /// it waits.
-    pub(crate) fn enter(
-        &mut self,
-        provider: &Provider,
-        identity: &Identity,
-        urgency: Timestamp,
-        now: Timestamp,
-    ) -> bool {
+    pub(crate) fn enter(&mut self, provider: &Provider, identity: &Identity, urgency: Timestamp) -> bool {
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
         if queue.admitted.remove(identity) {
             queue.in_flight += 1;
-            if queue.rate.is_some() {
-                queue.left.push_back(now);
-            }
+            queue.setting_out += 1;
             return true;
         }
         let account = provider.client_id().to_owned();
@@ -161,6 +156,23 @@ impl Queues {
         self.queues.values().map(|queue| queue.in_flight).sum()
     }
 
+    /// A request to the endpoint of `provider` leaves: from now on it counts for the rate.
+    pub(crate) fn depart(&mut self, provider: &Provider, now: Timestamp) {
+        let Some(queue) = self.queues.get_mut(&provider.endpoint) else { return };
+        queue.setting_out = queue.setting_out.saturating_sub(1);
+        if queue.rate.is_some() {
+            queue.left.push_back(now);
+        }
+    }
+
+    /// A request to the endpoint of `provider` will not leave: its place is free again.
+    pub(crate) fn give_up(&mut self, provider: &Provider) {
+        if let Some(queue) = self.queues.get_mut(&provider.endpoint) {
+            queue.setting_out = queue.setting_out.saturating_sub(1);
+        }
+        self.leave(provider);
+    }
+
     /// Gives a place at the endpoint of `provider` back.
     pub(crate) fn leave(&mut self, provider: &Provider) {
         if let Some(queue) = self.queues.get_mut(&provider.endpoint) {
@@ -168,22 +180,15 @@ impl Queues {
         }
     }
 
-    /// Heeds a request for patience: 429 and `Retry-After` concern the account; a 503 with
-    /// `Retry-After`, or several accounts within a minute, the endpoint.
-    pub(crate) fn heed(&mut self, provider: &Provider, failure: &Failure, until: Timestamp, now: Timestamp) {
-        let (status, retry_after) = match failure {
-            Failure::Busy { status, retry_after, .. } => (*status, *retry_after),
-            Failure::Refused(refusal) => (refusal.status, refusal.retry_after),
-            _ => return,
-        };
-        if status != 429 && retry_after.is_none() {
-            return;
-        }
+    /// Heeds a plea for patience: it concerns the account of `provider`; the endpoint, if that was
+    /// meant or several accounts are held back within a minute.
+    pub(crate) fn heed(&mut self, provider: &Provider, plea: Plea) {
+        let Plea { at, until, of_endpoint } = plea;
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
-        queue.accounts.retain(|_, patience| patience.until > now || patience.since + MINUTE > now);
-        queue.accounts.insert(provider.client_id().to_owned(), Patience { since: now, until });
-        let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > now).count();
-        if (status == 503 && retry_after.is_some()) || lately >= ACCOUNTS_HELD {
+        queue.accounts.retain(|_, patience| patience.until > at || patience.since + MINUTE > at);
+        queue.accounts.insert(provider.client_id().to_owned(), Patience { since: at, until });
+        let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > at).count();
+        if of_endpoint || lately >= ACCOUNTS_HELD {
             queue.held_until = queue.held_until.max(until);
         }
     }

@@ -56,11 +56,8 @@ impl Keeper {
         };
         if let Some(provider) = &asked {
             self.queues.leave(provider);
-            if let Some(failure) = &failure {
-                // Also of a refusal that is answered by asking for less, and leaves no retry behind.
-                let asked_until = now + failure.retry_after().unwrap_or_default();
-                let until = retry.map_or(asked_until, |retry| retry.not_before);
-                self.queues.heed(provider, failure, until, now);
+            if let Some(plea) = case.entry.plea {
+                self.queues.heed(provider, plea);
             }
         }
         self.to_publish.insert(identity.clone());

@@ -18,10 +18,20 @@ impl Keeper {
         self.take_back_overtaken(now);
         let savings = &self.savings;
         let is_free = |identity: &Identity| !savings.holds(identity, now);
-        let tasks = self.held_back.extract_if(.., |task| is_free(task.identity())).collect();
+        let token_is_free = |identity: &Identity| !savings.holds_token(identity, now);
+        let may_go = |task: &mut Task| match task {
+            Task::Issue(..) => is_free(task.identity()),
+            Task::Recall(_) | Task::Deliver(_) | Task::Withdraw { .. } => token_is_free(task.identity()),
+        };
+        let tasks: Vec<Task> = self.held_back.extract_if(.., may_go).collect();
+        for task in &tasks {
+            if let Task::Issue(slot, _) = task {
+                self.queues.depart(&slot.provider, now);
+            }
+        }
         let answers = self.answers.extract_if(.., |(about, ..)| about.as_ref().is_none_or(is_free));
         let answers = answers.map(|(_, asker, answer)| (asker, answer)).collect();
-        let publish: Vec<Identity> = self.to_publish.extract_if(.., |identity| is_free(identity)).collect();
+        let publish: Vec<Identity> = self.to_publish.extract_if(.., |identity| token_is_free(identity)).collect();
         let publications = publish.iter().flat_map(|identity| self.publications(identity)).collect();
         Release { tasks, publications, answers }
     }
@@ -93,7 +103,7 @@ impl Keeper {
         if let Task::Issue(slot, _) = task {
             case.entry.intention = None;
             case.asked = None;
-            self.queues.leave(&slot.provider);
+            self.queues.give_up(&slot.provider);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is to be saved, how soon, and what happens while it cannot be (L16).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::keeper::Case;
@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Which entries differ from what is on disk.
 #[derive(Debug, Default)]
 pub(crate) struct Savings {
-    urgent: BTreeSet<Identity>,
+    urgent: BTreeMap<Identity, Durability>,
     lazy: BTreeSet<Identity>,
     removed: BTreeSet<Identity>,
     lazy_until: Option<Timestamp>,
@@ -46,8 +46,9 @@ impl Savings {
                 self.lazy.insert(identity.clone());
                 self.lazy_until.get_or_insert(now + LAZY);
             }
-            Durability::Now => {
-                self.urgent.insert(identity.clone());
+            Durability::Now | Durability::Token => {
+                let before = self.urgent.get(identity).copied().unwrap_or(durability);
+                self.urgent.insert(identity.clone(), durability.max(before));
             }
         }
         self.removed.remove(identity);
@@ -71,7 +72,8 @@ impl Savings {
             let persist = case.slot.as_ref().map_or(Persist::Encrypted, |slot| slot.policy.persist);
             Some(Row::Put(Box::new(case.entry.clone()), persist))
         };
-        let puts = self.urgent.union(&self.lazy).filter_map(row);
+        let puts =
+            self.urgent.keys().chain(self.lazy.iter().filter(|id| !self.urgent.contains_key(*id))).filter_map(row);
         puts.chain(self.removed.iter().cloned().map(Row::Remove)).collect()
     }
 
@@ -92,9 +94,14 @@ impl Savings {
         self.failing = Some(Unsaved { since, again_at: now + pause, reason });
     }
 
-    /// Whether what rests on `identity` must wait for the next save.
+    /// Whether a request for `identity`, or an answer, must wait for the next save.
     pub(crate) fn holds(&self, identity: &Identity, now: Timestamp) -> bool {
-        !self.patience_is_over(now) && self.urgent.contains(identity)
+        !self.patience_is_over(now) && self.urgent.contains_key(identity)
+    }
+
+    /// Whether its access token must: an unsaved intention to ask for the next one holds it back from nobody.
+    pub(crate) fn holds_token(&self, identity: &Identity, now: Timestamp) -> bool {
+        !self.patience_is_over(now) && self.urgent.get(identity) == Some(&Durability::Token)
     }
 
     pub(crate) fn patience_is_over(&self, now: Timestamp) -> bool {

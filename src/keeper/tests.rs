@@ -330,6 +330,18 @@ fn a_disk_that_hung_for_five_seconds_is_not_waited_for_again() {
 }
 
 #[test]
+fn an_intention_that_cannot_be_saved_holds_back_no_access_token_that_is() {
+    let slot = plain_slot();
+    let mut keeper =
+        Keeper::new(config(std::slice::from_ref(&slot)), vec![granted(&slot, at(0), secs(3600))], at(3550));
+    assert_eq!(keeper.turn(at(3550)).len(), 1, "the intention to renew it");
+    keeper.not_saved(at(3550), at(3550));
+    let Release { tasks, publications, .. } = keeper.release(at(3550));
+    assert!(matches!(tasks.as_slice(), [Task::Deliver(_)]), "{tasks:?}");
+    assert!(publications.iter().any(|publication| publication.access_token.is_some()), "{publications:?}");
+}
+
+#[test]
 fn only_what_rests_on_the_unsaved_waits() {
     let (saved, unsaved) = (own_slot("saved"), plain_slot());
     let mut keeper = new(&config(&[saved, unsaved]));
@@ -515,6 +527,27 @@ fn a_request_under_way_comes_home_to_a_paused_slot() {
     keeper.pause(&accounts(), 1, at(1));
     issue(&mut keeper, &asking, at(2));
     assert!(matches!(turn(&mut keeper, at(2)).as_slice(), [Task::Deliver(_)]));
+}
+
+#[test]
+fn who_asked_for_patience_gets_it_also_from_the_daemon_that_is_started_next() {
+    let (slow, other) = (plain_slot(), own_slot("other"));
+    let stored = |slot: &Slot, failure| {
+        let mut entry = Entry::new(slot.identity.clone());
+        answer(slot, &mut entry, Err(failure), at(0));
+        entry.standing = crate::ledger::Standing::Good;
+        entry.issues.clear();
+        entry
+    };
+    let both = config(&[slow.clone(), other.clone()]);
+    let asks = |stored: Entry, now| turn(&mut Keeper::new(Arc::clone(&both), vec![stored], now), now).len();
+    assert_eq!(
+        [asks(stored(&slow, busy(429, Some(30))), at(29)), asks(stored(&slow, busy(429, Some(30))), at(30))],
+        [1, 2]
+    );
+    assert_eq!(asks(stored(&slow, busy(503, Some(30))), at(29)), 0, "the whole endpoint, where that was meant");
+    assert_eq!(asks(stored(&slow, busy(500, None)), at(0)), 2, "who asks for nothing is not held back");
+    assert_eq!(asks(stored(&slow, busy(429, Some(30))), at(-4000)), 2, "nor longer than anybody is believed");
 }
 
 // ---- what waits for a save

@@ -235,8 +235,9 @@ fn a_request_is_noted_before_it_leaves_and_the_note_ends_with_its_answer() {
         let ask = next_ask(&slot, &entry, at(0));
         assert_eq!(begin(&mut entry, &ask, at(0)), Durability::Now);
         assert_eq!(entry.intention, Some(Intention { at: at(0), ask: ask.clone() }));
+        let durability = if result.is_ok() { Durability::Token } else { Durability::Now };
         let result = JobResult::Issued { ask, asked_at: at(0), answer: result };
-        assert_eq!(record(&slot, &mut entry, result, at(1)), Durability::Now);
+        assert_eq!(record(&slot, &mut entry, result, at(1)), durability);
         assert_eq!(entry.intention, None);
     }
 }
@@ -409,4 +410,32 @@ fn a_lost_state_counts_one_possible_issue() {
     let mut entry = nothing_known(&slot);
     note_lost_state(&mut entry, at(0));
     assert_eq!(entry.issues, [Issue { at: at(0), kind: IssueKind::Possibly }]);
+}
+
+#[test]
+fn a_429_and_whoever_says_when_to_come_again_ask_for_patience() {
+    let slot = plain_slot();
+    let plea = |failure: Failure| {
+        let mut entry = Entry::new(slot.identity.clone());
+        answer(&slot, &mut entry, Err(failure), at(0));
+        entry.plea.map(|plea| (plea.until >= at(0), plea.of_endpoint))
+    };
+    for failure in [busy(503, None), busy(500, None), unreachable(), refused("invalid_client")] {
+        assert_eq!(plea(failure.clone()), None, "{failure:?}");
+    }
+    assert_eq!([plea(busy(429, None)), plea(busy(500, Some(9)))], [Some((true, false)); 2]);
+    assert_eq!(plea(busy(503, Some(9))), Some((true, true)));
+}
+
+#[test]
+fn a_refusal_may_ask_for_patience_as_well() {
+    let slot = plain_slot();
+    let mut entry = nothing_known(&slot);
+    let Failure::Refused(refusal) = refused("access_denied") else { panic!("a refusal") };
+    let patient = Failure::Refused(Refusal { retry_after: Some(Duration::from_secs(7)), ..refusal });
+    answer(&slot, &mut entry, Err(patient), at(0));
+    let plea = entry.plea.unwrap();
+    assert_eq!((plea.until, plea.of_endpoint), (at(7), false));
+    answer(&slot, &mut entry, Err(refused("access_denied")), at(20));
+    assert!(entry.plea.is_none());
 }

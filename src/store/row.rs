@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::job::{Ask, Fingerprint};
-use crate::ledger::{Denied, Entry, Held, Honoured, Intention, Issue, IssueKind, Receipt, SecretChoice};
+use crate::ledger::{Denied, Entry, Held, Honoured, Intention, Issue, IssueKind, Plea, Receipt, SecretChoice};
 use crate::name::{Identity, SinkId};
 use crate::secret::Secret;
 use crate::settings::Persist;
@@ -30,6 +30,8 @@ struct Facts {
     issues: Vec<IssueFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intention: Option<IntentionFacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plea: Option<PleaFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     denied: Option<DeniedFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +76,14 @@ struct IntentionFacts {
     secret_choice: usize,
     #[serde(default)]
     forced: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PleaFacts {
+    at: Timestamp,
+    until: Timestamp,
+    #[serde(default)]
+    of_endpoint: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,6 +132,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         access_token: token.map(|token| TokenFacts::of(token)),
         issues: entry.issues.iter().map(issue).collect(),
         intention: entry.intention.as_ref().map(IntentionFacts::of),
+        plea: entry.plea.map(|Plea { at, until, of_endpoint }| PleaFacts { at, until, of_endpoint }),
         denied: entry.denied.as_ref().map(|denied| DeniedFacts {
             scopes: denied.scopes.clone(),
             at: denied.at,
@@ -190,6 +201,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         recalled: facts.generation > Generation::NONE,
         issues: facts.issues.into_iter().map(issue).collect(),
         intention: facts.intention.map(IntentionFacts::intention),
+        plea: facts.plea.map(|PleaFacts { at, until, of_endpoint }| Plea { at, until, of_endpoint }),
         denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
         granted: facts.granted,
         paused: facts.paused,
@@ -239,10 +251,11 @@ mod tests {
     fn a_pause_and_how_far_a_schedule_was_honoured_outlive_the_daemon() {
         let seven = Timestamp::from_secs(7);
         let honoured = Some(Honoured { schedule: "0 0 6 * * * UTC".into(), until: seven });
-        let entry = Entry { paused: Some(seven), honoured, ..Entry::new(Identity::stored("a")) };
+        let plea = Some(Plea { at: seven, until: seven + std::time::Duration::from_secs(30), of_endpoint: true });
+        let entry = Entry { paused: Some(seven), honoured, plea, ..Entry::new(Identity::stored("a")) };
         let row = encode(&entry, Persist::Off).unwrap();
         let read = decode(Identity::stored("a"), &row).unwrap();
-        assert_eq!((read.paused, read.honoured), (entry.paused, entry.honoured));
+        assert_eq!((read.paused, read.honoured, read.plea), (entry.paused, entry.honoured, entry.plea));
     }
 
     #[test]
