@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_moment_is_a_whole_second_also_when_asked_for_in_the_middle_of_one() {
         for line in ["*/7 * * * * *", "7 0 0 * * *"] {
-            let schedule = Schedule::parse(line, Tz::UTC).unwrap();
+            let schedule = Schedule::parse(line, zone("UTC").unwrap()).unwrap();
             let next = schedule.next_after(Timestamp::from_millis(1_795_564_803_500)).unwrap();
             assert_eq!(next, Timestamp::from_secs(1_795_564_807), "{line}");
         }

@@ -335,7 +335,7 @@ fn an_intention_that_cannot_be_saved_holds_back_no_access_token_that_is() {
     let mut keeper =
         Keeper::new(config(std::slice::from_ref(&slot)), vec![granted(&slot, at(0), secs(3600))], at(3550));
     assert_eq!(keeper.turn(at(3550)).len(), 1, "the intention to renew it");
-    keeper.not_saved(at(3550), at(3550));
+    keeper.not_saved("full".into(), at(3550), at(3550));
     let Release { tasks, publications, .. } = keeper.release(at(3550));
     assert!(matches!(tasks.as_slice(), [Task::Deliver(_)]), "{tasks:?}");
     assert!(publications.iter().any(|publication| publication.access_token.is_some()), "{publications:?}");
