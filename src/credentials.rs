@@ -6,16 +6,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::command::{Command, Ended, Kept};
 use crate::config::Privacy;
 use crate::privacy;
 use crate::secret::Secret;
@@ -23,10 +19,9 @@ use crate::settings::SecretSource;
 
 /// The longest secret, in bytes.
 const LONGEST: usize = 64 * 1024;
+const TOO_LONG: &str = "it is longer than 64 KiB";
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Where commands without a `/` are looked for: the whole environment that they get.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The secret that `source` names.
 ///
@@ -108,7 +103,7 @@ fn room() -> Zeroizing<Vec<u8>> {
 /// The secret that `content`, found at `name`, is.
 fn in_words(content: &[u8], name: &str) -> Result<Secret, String> {
     if content.len() > LONGEST {
-        return Err(format!("{name}: it is longer than 64 KiB"));
+        return Err(format!("{name}: {TOO_LONG}"));
     }
     let text = std::str::from_utf8(content).map_err(|_| format!("{name}: it is not UTF-8 text"))?;
     Secret::read(text).map_err(|wrong| format!("{name}: {wrong}"))
@@ -116,56 +111,14 @@ fn in_words(content: &[u8], name: &str) -> Result<Secret, String> {
 
 /// What a command prints. Only its program is named in errors: its arguments may be secrets.
 async fn run(words: &[String], patience: Duration) -> Result<Secret, String> {
-    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
-    let child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", PATH)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("command {program}: it cannot be started: {error}"))?;
-    let mut running = Running(child);
-    match timeout(patience, running.output()).await {
-        Ok(output) => output.and_then(|content| in_words(&content, "its output")),
-        Err(_) => Err(format!("it did not end within {} s and was killed", patience.as_secs())),
-    }
-    .map_err(|wrong| format!("command {program}: {wrong}"))
-}
-
-/// A command under way. When it is dropped, it is killed with all that it started.
-struct Running(Child);
-
-impl Running {
-    async fn output(&mut self) -> Result<Zeroizing<Vec<u8>>, String> {
-        let mut content = room();
-        if let Some(stdout) = self.0.stdout.take() {
-            let reading = stdout.take(LONGEST as u64 + 1).read_to_end(&mut content).await;
-            reading.map_err(|error| format!("its output cannot be read: {error}"))?;
-        }
-        if content.len() > LONGEST {
-            return Ok(content);
-        }
-        match self.0.wait().await {
-            Ok(status) if status.success() => Ok(content),
-            Ok(status) => Err(format!("it failed ({status})")),
-            Err(error) => Err(format!("it cannot be waited for: {error}")),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // There is an id as long as the process was not waited for, so it is still its own.
-        let pid = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // It may have ended by itself meanwhile.
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-    }
+    let command = Command { words, environment: &[], kept: Kept::Output(LONGEST), patience };
+    let secret = match command.run().await {
+        Ok(Ended::Exited(status, output)) if status.success() => in_words(&output, "its output"),
+        Ok(Ended::Exited(status, _)) => Err(format!("it failed ({status})")),
+        Ok(Ended::Flooded) => Err(format!("its output: {TOO_LONG}")),
+        Err(wrong) => Err(wrong),
+    };
+    secret.map_err(|wrong| format!("command {}: {wrong}", words.first().map_or("", String::as_str)))
 }
 
 #[cfg(test)]
@@ -175,6 +128,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::command::PATH;
 
     fn fetch(source: &SecretSource) -> Result<String, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

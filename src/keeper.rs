@@ -18,6 +18,7 @@ use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::{Entry, Plea};
 use crate::name::Identity;
+use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::receipt::record_withdrawal;
 use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record, try_refused_again};
@@ -179,7 +180,7 @@ impl Keeper {
         self.savings.note(&identity, durability, now);
         match (lane, answered) {
             (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
-            (Lane::Issuing, None) => {}
+            (Lane::Issuing | Lane::Hooks(_), _) => {}
             (Lane::Sink(sink), _) => self.settle_sink(&identity, &sink, now),
         }
         self.changed.insert(identity);
@@ -272,15 +273,18 @@ impl Keeper {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
             if !self.queues.enter(&slot.provider, identity, case.entry.urgency()) {
+                let since = *case.entry.waiting_since.get_or_insert(now);
+                self.agenda.set(identity, self.agenda.wake_of(identity).min(since + TURN_PATIENCE));
                 return;
             }
+            case.entry.waiting_since = None;
             case.asked = Some(Arc::clone(&slot.provider));
             if slot.counts_issues() {
                 let durability = begin(&mut case.entry, ask, now);
                 self.savings.note(identity, durability, now);
             }
         }
-        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job) else { return };
+        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job, now) else { return };
         case.busy.insert(task.lane());
         self.in_flight += 1;
         self.held_back.push(task);
