@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::Generation;
 
+pub mod readings;
+
 mod composing;
 
 /// `GET /v1/status`. Times are RFC 3339.
@@ -22,6 +24,8 @@ pub struct Status {
     pub state_writable: bool,
     /// What happened to the state, if a person should know ("the state was damaged …").
     pub state_notice: Option<String>,
+    /// Why metrics cannot be served where `daemon.metrics` says, and what to do.
+    pub metrics_problem: Option<String>,
     /// The configuration and its files; `None` where nobody reloads.
     pub config: Option<ConfigStatus>,
     /// How many of what.

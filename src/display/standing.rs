@@ -100,6 +100,7 @@ fn matters(status: &Status) -> Vec<(Tone, String)> {
         matters.push((Tone::Bad, line.to_owned()));
     }
     matters.extend(status.config.iter().flat_map(config_matters));
+    matters.extend(status.metrics_problem.iter().map(|problem| (Tone::Doubtful, format!("metrics: {problem}"))));
     matters.extend(status.state_notice.iter().map(|notice| (Tone::Bad, notice.clone())));
     for slot in &status.slots {
         matters.extend(slot_matters(slot));
