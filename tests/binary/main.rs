@@ -16,6 +16,7 @@ mod failing;
 mod files;
 mod metrics;
 mod pausing;
+mod prometheus;
 mod refusing;
 mod reloading;
 mod restarting;

@@ -1,5 +1,6 @@
-//! What Prometheus is told, on the socket and over TCP.
+//! What Prometheus is told, on the socket and over TCP, and what is shipped for it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -155,4 +156,34 @@ fn promtool_finds_nothing_wrong_with_a_scrape() {
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}\n{text}");
+}
+
+#[test]
+fn dashboard_and_alert_rules_name_only_metrics_that_are_told() {
+    let (setup, address) = with_metrics(&["a"]);
+    // A budget, so that its metrics are there.
+    let provider = setup.oauth2("b", "budget = { issues = 3, per = \"1h\" }");
+    let text = setup.read("tokend.toml").unwrap() + &provider + &setup.token("b", "b", "");
+    setup.write_config(&text);
+    let _daemon = setup.run_ready();
+    let scraped = scrape(address);
+    let told: BTreeSet<&str> = scraped
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    for file in ["grafana/tokend.json", "prometheus/tokend.rules.yml", "prometheus/tokend.rules.test.yml"] {
+        let path = format!("{}/packaging/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(path).unwrap();
+        if file.starts_with("grafana/") {
+            let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 10));
+        }
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let named: BTreeSet<&str> =
+            words.filter(|word| word.starts_with("tokend_") || word.starts_with("process_")).collect();
+        assert!(named.len() > 5, "{file}: {named:?}");
+        let unknown: Vec<&&str> = named.difference(&told).collect();
+        assert!(unknown.is_empty(), "{file} names {unknown:?}, of which a scrape has none:\n{scraped}");
+    }
 }
