@@ -53,7 +53,7 @@
 //!
 //! A rule of refreshing: [`plan`] and [`record`], with their tables. What a provider is sent:
 //! [`preset`]. How a file is written: [`disk`]. A word of the configuration: [`settings`], then
-//! [`config`]. A line of the log: `world/telling.rs`. The life of a process: [`life`].
+//! [`config`]. A line of the log: `world/telling.rs`. A metric: `metrics/exposition.rs`. The life of a process: [`life`].
 
 pub mod access_token;
 pub mod agenda;

@@ -9,7 +9,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock;
+use crate::clock::{self, Timeline};
 use crate::inbox::{Gone, Inbox};
 use crate::metrics::counts::Counts;
 use crate::metrics::exposition::Exposition;
@@ -31,7 +31,7 @@ struct Shared {
     counts: Counts,
     inbox: Inbox,
     reloads: Reloads,
-    started: Timestamp,
+    started: (Timeline, Timestamp),
     problem: Mutex<Option<String>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -44,7 +44,7 @@ impl Metrics {
             counts: Counts::default(),
             inbox,
             reloads,
-            started: clock::now(),
+            started: (Timeline::present(), clock::now()),
             problem: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }))
@@ -72,12 +72,14 @@ impl Metrics {
     pub async fn text(&self, format: Format) -> Result<String, Gone> {
         let _turn = self.0.turn.lock().await;
         let readings = self.0.inbox.readings().await?;
+        // The wall clock may have been set since.
+        let (timeline, started) = self.0.started;
         let exposition = Exposition {
             readings,
             tally: self.0.counts.tally(),
             reloads: self.0.reloads.tally(),
             last_reload_successful: self.0.reloads.status().refused.is_none(),
-            started: self.0.started,
+            started: started.moved(timeline.step_to(Timeline::present())),
         };
         tokio::task::spawn_blocking(move || exposition.text(format)).await.map_err(|_| Gone)
     }

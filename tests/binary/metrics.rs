@@ -84,6 +84,17 @@ fn over_tcp_there_are_metrics_and_probes_and_nothing_else() {
 }
 
 #[test]
+fn an_address_that_others_can_reach_is_noted() {
+    let (setup, address) = with_metrics(&["a"]);
+    let noted = |address: &str| {
+        configure(&setup, address.parse().unwrap(), &["a"]);
+        setup.tokend(&["check"]).out().contains("daemon.metrics: who can reach")
+    };
+    assert!(!noted(&address.to_string()) && !noted("[::1]:9464"));
+    assert!(noted("0.0.0.0:9464") && noted("[::]:9464"));
+}
+
+#[test]
 fn a_port_that_is_taken_keeps_no_token_from_being_refreshed() {
     let (setup, address) = with_metrics(&["a"]);
     let holder = TcpListener::bind(address).unwrap();
