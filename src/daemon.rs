@@ -67,6 +67,8 @@ pub enum Event {
     Status(AskerId),
     /// How things stand with the slot of one token.
     StatusOf(Name, AskerId),
+    /// How things stand, in numbers.
+    Readings(AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
     /// A file that these provider tables name was written.
@@ -98,6 +100,8 @@ pub enum Seen<'a> {
     Reloaded,
     /// Somebody wants the status in the log.
     StatusWanted,
+    /// Somebody wants the status in numbers.
+    ReadingsWanted(AskerId),
     /// A turn is over.
     Turned,
 }
@@ -196,6 +200,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         }
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
+        Happening::Event(Event::Readings(asker)) => world.observe(keeper, Seen::ReadingsWanted(asker)),
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

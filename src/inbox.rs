@@ -11,6 +11,7 @@ use crate::daemon::Event;
 use crate::name::Name;
 use crate::settings::FileKind;
 use crate::status::Status;
+use crate::status::readings::Readings;
 use crate::task::{AskerId, RefreshAnswer};
 
 /// The loop is gone, or did not answer.
@@ -39,6 +40,8 @@ pub enum Answer {
     Refresh(RefreshAnswer),
     /// To `status`.
     Status(Box<Status>),
+    /// To `readings`.
+    Readings(Readings),
 }
 
 impl Inbox {
@@ -58,6 +61,14 @@ impl Inbox {
     /// How things stand with the slot of the token called `name`.
     pub async fn status_of(&self, name: Name) -> Result<Status, Gone> {
         self.ask_status(|asker| Event::StatusOf(name, asker)).await
+    }
+
+    /// How things stand, in numbers.
+    pub async fn readings(&self) -> Result<Readings, Gone> {
+        match self.ask(Event::Readings).await? {
+            Answer::Readings(readings) => Ok(readings),
+            Answer::Refresh(_) | Answer::Status(_) => Err(Gone),
+        }
     }
 
     /// Asks for a fresh access token for the token called `name`.
@@ -111,14 +122,14 @@ impl Inbox {
     async fn order(&self, event: impl FnOnce(AskerId) -> Event) -> Result<RefreshAnswer, Gone> {
         match self.ask(event).await? {
             Answer::Refresh(answer) => Ok(answer),
-            Answer::Status(_) => Err(Gone),
+            Answer::Status(_) | Answer::Readings(_) => Err(Gone),
         }
     }
 
     async fn ask_status(&self, event: impl FnOnce(AskerId) -> Event) -> Result<Status, Gone> {
         match self.ask(event).await? {
             Answer::Status(status) => Ok(*status),
-            Answer::Refresh(_) => Err(Gone),
+            Answer::Refresh(_) | Answer::Readings(_) => Err(Gone),
         }
     }
 

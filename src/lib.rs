@@ -30,7 +30,7 @@
 //! | floor | modules | must not |
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
-//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`watch`], [`blocking`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
+//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`metrics`], [`watch`], [`blocking`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
@@ -53,7 +53,7 @@
 //!
 //! A rule of refreshing: [`plan`] and [`record`], with their tables. What a provider is sent:
 //! [`preset`]. How a file is written: [`disk`]. A word of the configuration: [`settings`], then
-//! [`config`]. A line of the log: `world/telling.rs`. The life of a process: [`life`].
+//! [`config`]. A line of the log: `world/telling.rs`. A metric: `metrics/exposition.rs`. The life of a process: [`life`].
 
 pub mod access_token;
 pub mod agenda;
@@ -81,6 +81,7 @@ pub mod keeper;
 pub mod ledger;
 pub mod life;
 pub mod loading;
+pub mod metrics;
 pub mod name;
 pub mod notes;
 pub mod places;

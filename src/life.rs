@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock;
@@ -21,6 +23,7 @@ use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::keeper::Keeper;
 use crate::ledger::Entry;
+use crate::metrics::{Metrics, tcp};
 use crate::places::Places;
 use crate::provider::Providers;
 use crate::record::clock::follow_clock;
@@ -28,7 +31,7 @@ use crate::reloading::{Beginning, Origin, Reloads};
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
-use crate::socket::{bind, serve};
+use crate::socket::{Desk, bind, serve};
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
@@ -103,10 +106,10 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let (inbox, notice) = (ears.inbox.clone(), service.reloads());
     let reloads =
         Reloads::new(Beginning { path: config_path, config: Arc::clone(&config), fingerprint, inbox, notice });
-    let mut tasks = tokio::task::JoinSet::new();
-    if let Some(listener) = listener {
-        tasks.spawn(serve(listener, shelf.clone(), ears.inbox.clone(), reloads.clone()));
-    }
+    let metrics = Metrics::new(ears.inbox.clone(), reloads.clone());
+    let mut tasks = JoinSet::new();
+    let desk = Desk::new(shelf.clone(), ears.inbox.clone(), reloads.clone(), metrics.clone());
+    open_doors(&mut tasks, desk, listener, config.daemon.metrics.filter(|_| until == Until::Stopped));
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), reloads.clone()));
     }
@@ -126,6 +129,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         schedules,
         service,
         reloads,
+        metrics,
     });
     // Before anything new is half written there.
     swept.await;
@@ -136,6 +140,16 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     close(world.into_store()).await;
     info!("stopped");
     Ok(status)
+}
+
+/// Serves on the socket and, where metrics have an address, there.
+fn open_doors(tasks: &mut JoinSet<()>, desk: Desk, socket: Option<UnixListener>, metrics: Option<SocketAddr>) {
+    if let Some(address) = metrics {
+        tasks.spawn(tcp::serve(address, desk.metrics.clone(), desk.shelf.clone()));
+    }
+    if let Some(listener) = socket {
+        tasks.spawn(serve(listener, desk));
+    }
 }
 
 /// Begins to remove what a killed daemon left half written; says when that is done. A directory that
@@ -201,7 +215,7 @@ fn make_parent(path: &Path, places: &Places) -> Result<(), String> {
 
 /// Passes on what signals ask for.
 async fn heed(mut signals: Signals, inbox: Inbox, reloads: Reloads) {
-    let mut under_way = tokio::task::JoinSet::new();
+    let mut under_way = JoinSet::new();
     while let Some((wish, sender)) = signals.next().await {
         info!(signal = sender, "signal");
         match wish {

@@ -27,6 +27,11 @@ pub fn notes(config: &Config) -> Vec<String> {
     let unknown = admins.users.iter().filter_map(|name| user(name).err());
     let unknown = unknown.chain(named.filter_map(|name| group(name).err()));
     notes.extend(unknown.map(|why| lets_nobody_in(&why)));
+    if let Some(address) = config.daemon.metrics.filter(|address| !address.ip().is_loopback()) {
+        notes.insert(format!(
+            "daemon.metrics: who can reach {address} reads the names of tokens and files, unasked; no secrets"
+        ));
+    }
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }

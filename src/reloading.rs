@@ -16,6 +16,8 @@ use crate::clock;
 use crate::config::{Changes, Config};
 use crate::inbox::{Gone, Inbox};
 use crate::name::Name;
+pub use crate::reloading::origin::{Origin, ReloadTally};
+
 use crate::reloading::files::{changed, needs};
 use crate::reloading::reading::{Found, Known, Looked};
 use crate::settings::Admins;
@@ -24,6 +26,7 @@ use crate::systemd::ReloadNotice;
 use crate::telemetry::set_level;
 
 mod files;
+mod origin;
 mod reading;
 
 /// How long files may take to be read.
@@ -54,6 +57,7 @@ struct Road {
 struct Board {
     status: ConfigStatus,
     admins: Arc<Admins>,
+    tally: ReloadTally,
 }
 
 /// What a reload begins with.
@@ -68,15 +72,6 @@ pub struct Beginning {
     pub inbox: Inbox,
     /// Where reloads are told.
     pub notice: ReloadNotice,
-}
-
-/// Why there is a reload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A file may have been written.
-    Files,
-    /// Somebody asked: who, in words.
-    Asked(String),
 }
 
 /// What came of a reload.
@@ -122,7 +117,7 @@ impl Reloads {
             watching_problem: None,
         };
         let (files, _) = watch::channel(needs.keys().cloned().collect());
-        let board = Board { status, admins: Arc::new(config.daemon.admins.clone()) };
+        let board = Board { status, admins: Arc::new(config.daemon.admins.clone()), tally: ReloadTally::default() };
         let known = Known { config: Arc::clone(&config), fingerprint, refused: None, needs, seen: Arc::default() };
         let road = Road { reading: Blocking::default(), known };
         let (road, board) = (tokio::sync::Mutex::new(road), Mutex::new(board));
@@ -145,6 +140,12 @@ impl Reloads {
     #[must_use]
     pub fn status(&self) -> ConfigStatus {
         self.board().status.clone()
+    }
+
+    /// How many reloads came to what since the start.
+    #[must_use]
+    pub fn tally(&self) -> ReloadTally {
+        self.board().tally
     }
 
     /// Who may ask what changes something.
@@ -240,6 +241,7 @@ impl Reloads {
         board.status.applied_at = clock::now().to_string();
         board.status.restart_needed = restart_needed;
         board.status.refused = None;
+        board.tally.taken += 1;
         (road.known.config, road.known.refused) = (config, None);
         Ok(report)
     }
@@ -247,14 +249,17 @@ impl Reloads {
     /// The files say what holds already.
     fn keep(&self, road: &mut Road, origin: &Origin) -> Report {
         let by = origin.to_string();
-        if road.known.refused.take().is_some() {
+        let was_refused = road.known.refused.take().is_some();
+        let is_told = was_refused || matches!(origin, Origin::Asked(_));
+        if was_refused {
             info!(by, "the files say again what holds");
-        } else if matches!(origin, Origin::Asked(_)) {
+        } else if is_told {
             info!(by, "configuration unchanged");
         } else {
             debug!(by, "configuration unchanged");
         }
         let mut board = self.board();
+        board.tally.unchanged += u64::from(is_told);
         board.status.refused = None;
         Report {
             fingerprint: road.known.fingerprint.clone(),
@@ -271,6 +276,7 @@ impl Reloads {
             for problem in &wrong.1 {
                 error!(problem, by, "the configuration was not taken; the old one stays");
             }
+            self.board().tally.refused += 1;
         }
         if is_news {
             let refused = RefusedConfig { at: clock::now().to_string(), problems: wrong.1.clone() };
@@ -283,14 +289,5 @@ impl Reloads {
 
     fn board(&self) -> MutexGuard<'_, Board> {
         self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Files => f.write_str("a file was written"),
-            Self::Asked(who) => f.write_str(who),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the operator says of the daemon, of providers, tokens and sinks: plain data, already
 //! parsed and checked. Nothing here is read from anywhere.
 
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct DaemonSettings {
     pub socket: SocketSetting,
     /// Permission bits of the socket; default `0666`.
     pub socket_mode: Option<u32>,
+    /// Where metrics are served over TCP as well; default nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Whether access tokens are kept over restarts; default yes.
     pub persist: Persist,
     /// Where the key that seals the state comes from; default a file in the state directory.

@@ -20,10 +20,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use crate::inbox::Inbox;
-use crate::reloading::Reloads;
-use crate::shelf::Shelf;
-
 mod admission;
 mod pausing;
 mod peer_groups;
@@ -64,8 +60,8 @@ fn hidden_name(path: &Path) -> PathBuf {
 
 /// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
 /// at the door.
-pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox, reloads: Reloads) {
-    let app = router(Desk::new(shelf, inbox, reloads));
+pub async fn serve(listener: UnixListener, desk: Desk) {
+    let app = router(desk);
     let places = Arc::new(Semaphore::new(places()));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         match listener.accept().await {

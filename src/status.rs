@@ -9,6 +9,8 @@ use crate::access_token::Generation;
 
 pub use crate::status::hooks::{HookState, HookStatus};
 
+pub mod readings;
+
 mod composing;
 mod hooks;
 
@@ -29,6 +31,8 @@ pub struct Status {
     pub state_error: Option<StateError>,
     /// What happened to the state, if a person should know ("the state was damaged …").
     pub state_notice: Option<String>,
+    /// Why metrics cannot be served where `daemon.metrics` says, and what to do.
+    pub metrics_problem: Option<String>,
     /// The configuration and its files; `None` where nobody reloads.
     pub config: Option<ConfigStatus>,
     /// How many of what.

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::inbox::{Answer, Askers};
 use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
+use crate::metrics::Metrics;
 use crate::preset::Secrets;
 use crate::provider::Providers;
 use crate::reloading::Reloads;
@@ -60,6 +61,7 @@ pub struct RealWorld {
     /// Whether anything came of the last nap.
     idle: bool,
     reloads: Reloads,
+    metrics: Metrics,
 }
 
 /// What the real world is made of.
@@ -82,6 +84,8 @@ pub struct Parts {
     pub service: crate::systemd::Service,
     /// Who knows how it stands with the configuration.
     pub reloads: Reloads,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
 }
 
 impl RealWorld {
@@ -100,10 +104,11 @@ impl RealWorld {
             events: parts.events,
             returns,
             home,
-            telling: Telling::new(parts.service),
+            telling: Telling::new(parts.service, parts.metrics.counts().clone()),
             schedules: parts.schedules,
             idle: false,
             reloads: parts.reloads,
+            metrics: parts.metrics,
         }
     }
 
@@ -115,11 +120,17 @@ impl RealWorld {
 
     fn issue(&self, slot: Arc<Slot>, ask: Ask) {
         let (providers, home) = (Arc::clone(&self.providers), self.home.clone());
+        let counts = self.metrics.counts().clone();
         let timeline = Timeline::present();
         tokio::spawn(async move {
             let now = || timeline.now();
             let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice).await {
-                Ok(secrets) => providers.ask(&slot, &ask, &secrets, &now).await,
+                Ok(secrets) => {
+                    let began = now();
+                    let answered = providers.ask(&slot, &ask, &secrets, &now).await;
+                    counts.took(&slot.provider.name, now().since(began));
+                    answered
+                }
                 Err(reason) => (now(), Err(Failure::NotReady(reason))),
             };
             let result = JobResult::Issued { ask, asked_at, answer };
@@ -209,7 +220,8 @@ impl World for RealWorld {
     }
 
     fn answer_status(&mut self, asker: AskerId, status: Status) {
-        let status = Status { config: Some(self.reloads.status()), ..status };
+        let (metrics_problem, config) = (self.metrics.problem(), Some(self.reloads.status()));
+        let status = Status { metrics_problem, config, ..status };
         self.askers.answer(asker, Answer::Status(Box::new(status)));
     }
 
@@ -223,6 +235,10 @@ impl World for RealWorld {
                 self.shelf.announce(publication.name, publication.slot);
             }
             self.schedules.send_replace(schedules(keeper.config()));
+            self.metrics.counts().retain(keeper.config());
+        }
+        if let Seen::ReadingsWanted(asker) = seen {
+            self.askers.answer(asker, Answer::Readings(keeper.readings(clock::now())));
         }
         self.telling.observe(keeper, &seen, clock::now());
     }

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 7] = [
     &["disk", "http", "command", "seal", "privacy"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],
     &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
-      "reloading", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
+      "reloading", "metrics", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];
 

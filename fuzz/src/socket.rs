@@ -11,6 +11,7 @@ use tokend::daemon::Event;
 use tokend::failure::{Failure, Reach};
 use tokend::inbox::{Answer, Inbox};
 use tokend::keeper::Keeper;
+use tokend::metrics::Metrics;
 use tokend::name::Name;
 use tokend::reloading::{Beginning, Reloads};
 use tokend::shelf::{Item, Shelf};
@@ -77,7 +78,9 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
         inbox: inbox.clone(),
         notice: Service::new(now()).reloads(),
     };
-    let app = router(Desk::new(shelf(&config), inbox, Reloads::new(beginning)));
+    let reloads = Reloads::new(beginning);
+    let metrics = Metrics::new(inbox.clone(), reloads.clone());
+    let app = router(Desk::new(shelf(&config), inbox, reloads, metrics));
     let (here, there) = duplex(64 * 1024);
     let serving = converse(there, peer, app);
     let asking = async {
@@ -103,6 +106,7 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
                 Event::StatusOf(name, asker) => {
                     askers.answer(asker, Answer::Status(Box::new(keeper.status_of(&name, now()))));
                 }
+                Event::Readings(asker) => askers.answer(asker, Answer::Readings(keeper.readings(now()))),
                 Event::Refresh(_, asker) => {
                     let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::NotSent };
                     askers.answer(asker, Answer::Refresh(RefreshAnswer::Failed(failure)));

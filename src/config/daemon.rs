@@ -1,5 +1,7 @@
 //! `[daemon]` and `[log]`.
 
+use core::net::SocketAddr;
+
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, near, shown};
@@ -14,8 +16,8 @@ pub const LOG_DEFAULTS: [(&str, &str); 1] = [("level", "info")];
 
 const DAEMON: Keys<'static> = Keys {
     table: "[daemon]",
-    accepted: &["state_dir", "socket", "socket_mode", "persist", "state_key", "ready_timeout", "admins"],
-    later: &["metrics", "audit_reads"],
+    accepted: &["state_dir", "socket", "socket_mode", "metrics", "persist", "state_key", "ready_timeout", "admins"],
+    later: &["audit_reads"],
 };
 const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
 const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
@@ -30,6 +32,7 @@ pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSe
         state_dir: section.read("state_dir", problems, path),
         socket: section.read("socket", problems, socket).unwrap_or_default(),
         socket_mode: section.read("socket_mode", problems, mode),
+        metrics: section.read("metrics", problems, listen_address),
         persist: section.read("persist", problems, persist).unwrap_or_default(),
         state_key: state_key.and_then(|node| one(node, "state_key", &|_| Ok(()), problems)),
         ready_timeout: section.read("ready_timeout", problems, duration),
@@ -71,6 +74,17 @@ fn socket(node: &Node<'_>) -> Result<SocketSetting, String> {
         Content::Scalar(Boolean(true)) => Err("give a path, or false to switch it off".into()),
         _ if node.text().is_none() => Err(expected("a path in quotes, or false", node)),
         _ => file_path(node).map(SocketSetting::At),
+    }
+}
+
+/// `127.0.0.1:9464`. A host's name may mean several addresses, and others tomorrow.
+fn listen_address(node: &Node<'_>) -> Result<SocketAddr, String> {
+    let text = text(node)?;
+    let remedy = "write an IP address and a port, such as \"127.0.0.1:9464\"";
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err("port 0 is none; name one".into()),
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("{} is not an address; {remedy}", shown(text))),
     }
 }
 

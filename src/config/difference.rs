@@ -58,6 +58,7 @@ impl Config {
             ("daemon.state_dir", daemon.state_dir == before.state_dir),
             ("daemon.socket", daemon.socket == before.socket),
             ("daemon.socket_mode", daemon.socket_mode == before.socket_mode),
+            ("daemon.metrics", daemon.metrics == before.metrics),
             ("daemon.persist", daemon.persist == before.persist),
             ("daemon.state_key", same_key),
             ("log.format", self.log.format == running.log.format),

@@ -97,6 +97,7 @@ fn matters(status: &Status) -> Vec<(Tone, String)> {
     let mut matters = Vec::new();
     matters.extend(status.state_error.iter().map(|error| (Tone::Bad, error.to_string())));
     matters.extend(status.config.iter().flat_map(config_matters));
+    matters.extend(status.metrics_problem.iter().map(|problem| (Tone::Doubtful, format!("metrics: {problem}"))));
     matters.extend(status.state_notice.iter().map(|notice| (Tone::Bad, notice.clone())));
     for slot in &status.slots {
         matters.extend(slot_matters(slot));

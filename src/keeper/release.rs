@@ -20,7 +20,7 @@ impl Keeper {
         let is_free = |identity: &Identity| !savings.holds(identity, now);
         let token_is_free = |identity: &Identity| !savings.holds_token(identity, now);
         let may_go = |task: &mut Task| match task {
-            Task::Issue(..) => is_free(task.identity()),
+            Task::Issue(..) | Task::Notify(_) => is_free(task.identity()),
             Task::Recall(_) | Task::Deliver(_) | Task::Withdraw { .. } => token_is_free(task.identity()),
         };
         let tasks: Vec<Task> = self.held_back.extract_if(.., may_go).collect();

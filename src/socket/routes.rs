@@ -17,6 +17,9 @@ use crate::access_token::{AccessToken, Generation};
 use crate::clock::now;
 use crate::document::Document;
 use crate::inbox::{Gone, Inbox};
+use crate::metrics::Metrics;
+use crate::metrics::counts::Read;
+use crate::metrics::tcp::scrape;
 use crate::name::Name;
 use crate::reloading::{NotTaken, Origin, Reloads};
 use crate::shelf::{Item, Shelf};
@@ -32,14 +35,15 @@ pub struct Desk {
     pub(crate) shelf: Shelf,
     pub(crate) inbox: Inbox,
     pub(crate) reloads: Reloads,
+    pub(crate) metrics: Metrics,
     admission: Arc<Admission>,
 }
 
 impl Desk {
     /// Serves what is on `shelf`, and passes on what is asked of the loop and of the configuration.
     #[must_use]
-    pub fn new(shelf: Shelf, inbox: Inbox, reloads: Reloads) -> Self {
-        Self { shelf, inbox, reloads, admission: Arc::default() }
+    pub fn new(shelf: Shelf, inbox: Inbox, reloads: Reloads, metrics: Metrics) -> Self {
+        Self { shelf, inbox, reloads, metrics, admission: Arc::default() }
     }
 
     async fn is_admin(&self, peer: &Peer) -> bool {
@@ -69,6 +73,7 @@ pub fn router(desk: Desk) -> Router {
         .route("/v1/tokens/{name}/resume", post(resume))
         .route("/v1/reload", post(reload))
         .route("/v1/status", get(status))
+        .route("/metrics", get(metrics))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
@@ -129,12 +134,29 @@ async fn read(
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
+) -> Response {
+    let answer = find_token(&desk, &peer, name, &headers).await.into_response();
+    desk.metrics.counts().read(match answer.status() {
+        StatusCode::OK => Read::Served,
+        StatusCode::NOT_MODIFIED => Read::NotModified,
+        StatusCode::FORBIDDEN => Read::Forbidden,
+        StatusCode::NOT_FOUND => Read::Unknown,
+        _ => Read::Unavailable,
+    });
+    answer
+}
+
+async fn find_token(
+    desk: &Desk,
+    peer: &Peer,
+    name: Result<Path<String>, PathRejection>,
+    headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    admit_reader(&peer)?;
+    admit_reader(peer)?;
     let (name, item) = find(&desk.shelf, name)?;
     let now = now();
     match item.access_token.as_ref().filter(|token| token.is_live(now)) {
-        Some(token) => Ok(serve_token(&name, &item, token, &headers)),
+        Some(token) => Ok(serve_token(&name, &item, token, headers)),
         None => Err(no_valid_token(&desk.inbox, name, now).await),
     }
 }
@@ -236,6 +258,17 @@ async fn status(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> R
     desk.admit_admin(&peer).await?;
     let status = desk.inbox.status().await.map_err(stopping)?;
     Ok(Json(status).into_response())
+}
+
+/// For those who may see the whole status: it names all tokens and where they are delivered.
+async fn metrics(
+    State(desk): State<Desk>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    desk.admit_admin(&peer).await?;
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    scrape(&desk.metrics, accept.unwrap_or_default()).await.map_err(stopping)
 }
 
 async fn healthy(State(desk): State<Desk>) -> Result<Response, Problem> {

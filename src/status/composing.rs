@@ -45,6 +45,7 @@ impl Keeper {
             state_writable: self.state_is_writable(now),
             state_error: self.unsaved().filter(|_| !self.state_is_writable(now)).map(state_error),
             state_notice: self.state_notice().map(str::to_owned),
+            metrics_problem: None,
             config: None,
             counts: counts(&slots),
             slots,
@@ -54,8 +55,7 @@ impl Keeper {
     fn slot_status(&self, slot: &Slot, case: &Case, now: Timestamp) -> SlotStatus {
         let entry = &case.entry;
         let held = entry.access_token.as_deref();
-        let (next, _) = next_issue(slot, entry, now);
-        let next = (next < Timestamp::NEVER).then(|| next.max(self.queued_until(slot)).max(now));
+        let next = self.next_refresh(slot, entry, now);
         SlotStatus {
             slot: slot.id.to_string(),
             provider: slot.provider.name.to_string(),
@@ -76,6 +76,12 @@ impl Keeper {
             budget: budget_status(slot, entry, now),
             tokens: slot.tokens.iter().map(|token| token_status(slot, case, token, now)).collect(),
         }
+    }
+
+    /// When the provider is asked next; `None` while it is not to be asked.
+    pub(super) fn next_refresh(&self, slot: &Slot, entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+        let (next, _) = next_issue(slot, entry, now);
+        (next < Timestamp::NEVER).then(|| next.max(self.queued_until(slot)).max(now))
     }
 }
 
@@ -120,7 +126,7 @@ fn last_error(entry: &Entry, next: Option<Timestamp>) -> Option<LastError> {
     })
 }
 
-fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetStatus> {
+pub(super) fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetStatus> {
     let budget = slot.policy.budget?;
     let count = |kind| entry.issues.iter().filter(|issue| issue.kind == kind && issue.at + budget.per > now).count();
     Some(BudgetStatus {
@@ -180,13 +186,7 @@ fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
 fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
     let nothing = Receipt::default();
     let receipt = entry.receipts.get(&sink.id).unwrap_or(&nothing);
-    let held = receipt.held.filter(|_| receipt.verified);
-    let state = match (&receipt.retry, held) {
-        (Some(_), _) => SinkState::Failing,
-        (None, None) => SinkState::Waiting,
-        (None, Some(held)) if held.generation == entry.generation => SinkState::Current,
-        (None, Some(_)) => SinkState::Behind,
-    };
+    let state = sink_state(entry, receipt);
     SinkStatus {
         sink: sink.id.to_string(),
         required: sink.required,
@@ -194,6 +194,17 @@ fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
         generation: receipt.held.map(|held| held.generation),
         error: receipt.retry.as_ref().map(|retry| retry.reason.clone()),
         next_attempt: receipt.retry.as_ref().map(|retry| retry.not_before.to_string()),
+    }
+}
+
+/// What the sink holds of which `receipt` is.
+pub(super) fn sink_state(entry: &Entry, receipt: &Receipt) -> SinkState {
+    let held = receipt.held.filter(|_| receipt.verified);
+    match (&receipt.retry, held) {
+        (Some(_), _) => SinkState::Failing,
+        (None, None) => SinkState::Waiting,
+        (None, Some(held)) if held.generation == entry.generation => SinkState::Current,
+        (None, Some(_)) => SinkState::Behind,
     }
 }
 

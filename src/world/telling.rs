@@ -1,5 +1,5 @@
 //! Says in the log what changed outside, what will be tried again, and what a person must do; and
-//! tells the service manager. The same failure is told again only as it goes on: the 1st, 2nd,
+//! tells the service manager and counts for metrics. The same failure is told again only as it goes on: the 1st, 2nd,
 //! 4th, 8th … time.
 
 use std::mem::{Discriminant, discriminant};
@@ -13,18 +13,23 @@ use crate::failure::{Class, Failure};
 use crate::job::{JobResult, Outcome};
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, Retry, Standing};
-use crate::name::Name;
+use crate::metrics::counts::{self, Counts};
+use crate::name::{Name, SinkId};
 use crate::plan::{next_issue, renewal_of};
 use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::systemd::{Service, stopping};
 use crate::task::Task;
 use crate::time::{Timestamp, for_people};
+use crate::world::telling::counting::count;
+
+mod counting;
 
 /// What was told already.
 #[derive(Debug)]
 pub(crate) struct Telling {
     service: Service,
+    counts: Counts,
     arrived: Option<Arrived>,
     state: Told,
     told_stopping: bool,
@@ -44,16 +49,16 @@ enum Told {
 /// What is remembered of an outcome until it was recorded.
 #[derive(Debug)]
 enum Arrived {
-    Issue { generation: u64, failing: Option<Discriminant<Failure>> },
-    Delivery { line: Option<(String, Result<u64, String>)> },
-    Withdrawal { sink: String, result: Result<(), String> },
+    Issue { generation: u64, failing: Option<Discriminant<Failure>>, failed: Option<Class> },
+    Delivery { sink: SinkId, generation: u64, result: Result<counts::Delivery, String> },
+    Withdrawal { sink: SinkId, result: Result<(), String> },
     Hook { token: Name, event: HookEvent, generation: u64, result: Result<(), String> },
     Recall,
 }
 
 impl Telling {
-    pub(crate) fn new(service: Service) -> Self {
-        Self { service, arrived: None, state: Told::Saved, told_stopping: false }
+    pub(crate) fn new(service: Service, counts: Counts) -> Self {
+        Self { service, counts, arrived: None, state: Told::Saved, told_stopping: false }
     }
 
     /// When the service manager is to be told something whatever happens.
@@ -82,6 +87,7 @@ impl Telling {
             Seen::Arriving(outcome) => self.arrived = Some(remember(keeper, outcome)),
             Seen::Recorded(identity) => {
                 if let (Some(arrived), Some(case)) = (self.arrived.take(), keeper.case_of(identity)) {
+                    count(&arrived, case, &self.counts);
                     tell(&arrived, keeper, case, now);
                 }
             }
@@ -95,6 +101,7 @@ impl Telling {
             Seen::Reloaded => debug!(tokens = keeper.config().tokens.len(), "planning for another configuration"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),
+            Seen::ReadingsWanted(_) => {}
         }
     }
 
@@ -163,26 +170,27 @@ fn slot_id<'a>(keeper: &'a Keeper, name: &Name) -> Option<&'a str> {
 
 fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
     match &outcome.result {
-        JobResult::Issued { .. } => {
+        JobResult::Issued { answer, .. } => {
             let entry = keeper.case_of(&outcome.identity).map(|case| &case.entry);
             let failing = entry.and_then(|entry| match &entry.standing {
                 Standing::Failing(retry) => Some(discriminant(&retry.failure)),
                 Standing::Good => None,
             });
-            Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing }
+            let failed = answer.as_ref().err().map(Failure::class);
+            Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing, failed }
         }
         JobResult::Recalled(_) => Arrived::Recall,
         JobResult::Notified { token, event, generation, result } => {
             Arrived::Hook { token: token.clone(), event: *event, generation: generation.0, result: result.clone() }
         }
-        JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.to_string(), result: result.clone() },
+        JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.clone(), result: result.clone() },
         JobResult::Delivered { sink, generation, result, .. } => {
-            let line = match result {
-                Ok(delivered) if !delivered.written => None,
-                Ok(_) => Some((sink.to_string(), Ok(generation.0))),
-                Err(reason) => Some((sink.to_string(), Err(reason.clone()))),
+            let result = match result {
+                Ok(delivered) if delivered.written => Ok(counts::Delivery::Delivered),
+                Ok(_) => Ok(counts::Delivery::Unchanged),
+                Err(reason) => Err(reason.clone()),
             };
-            Arrived::Delivery { line }
+            Arrived::Delivery { sink: sink.clone(), generation: generation.0, result }
         }
     }
 }
@@ -190,8 +198,8 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
 fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
     let slot = case.slot.as_deref();
     match arrived {
-        Arrived::Recall | Arrived::Delivery { line: None } => {}
-        Arrived::Issue { generation, failing } => {
+        Arrived::Recall | Arrived::Delivery { result: Ok(counts::Delivery::Unchanged), .. } => {}
+        Arrived::Issue { generation, failing, .. } => {
             if let Some(slot) = slot {
                 let next = next_issue(slot, &case.entry, now).0.max(keeper.queued_until(slot));
                 match &case.entry.standing {
@@ -205,11 +213,14 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
                 }
             }
         }
-        Arrived::Delivery { line: Some((sink, Ok(generation))) } => info!(sink, generation, "delivered"),
-        Arrived::Delivery { line: Some((sink, Err(reason))) } => {
+        Arrived::Delivery { sink, generation, result: Ok(_) } => {
+            let (token, slot) = names_of(case, sink);
+            info!(token, %sink, generation, slot, "delivered");
+        }
+        Arrived::Delivery { sink, result: Err(reason), .. } => {
             tell_sink_failure(case, sink, reason, "not delivered", now);
         }
-        Arrived::Withdrawal { sink, result: Ok(()) } => info!(sink, "withdrawn"),
+        Arrived::Withdrawal { sink, result: Ok(()) } => info!(%sink, "withdrawn"),
         Arrived::Withdrawal { sink, result: Err(reason) } => {
             tell_sink_failure(case, sink, reason, "could not be withdrawn", now);
         }
@@ -228,12 +239,13 @@ fn tell_failure(slot: &Slot, entry: &Entry, retry: &Retry, next: Timestamp, now:
     let held = entry.live(now).map(|held| for_people(now.until(held.expires_at)));
     let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
     let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
+    let provider = slot.provider.name.as_str();
     match retry.failure.class() {
         Class::Unreachable => {
-            warn!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
+            warn!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
         }
         Class::Refused | Class::NotReady => {
-            error!(slot = %slot.id, class, reason, attempts, next_attempt_in = next, held, "no new access token");
+            error!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
         }
     }
 }
@@ -251,7 +263,7 @@ fn tell_issue(slot: &Slot, entry: &Entry, before: u64, next: Timestamp) {
 }
 
 fn tell_new_token(slot: &Slot, entry: &Entry, token: &AccessToken, next: Timestamp) {
-    info!(slot = %slot.id, generation = token.generation.0, expires_at = %token.expires_at,
+    info!(slot = %slot.id, provider = %slot.provider.name, generation = token.generation.0, expires_at = %token.expires_at,
         scope = token.scopes.join(" "), "access token issued");
     if let Some(warning) = &entry.warning {
         warn!(slot = %slot.id, warning, "the answer was usable, but");
@@ -262,11 +274,19 @@ fn tell_new_token(slot: &Slot, entry: &Entry, token: &AccessToken, next: Timesta
     }
 }
 
-fn tell_sink_failure(case: &Case, sink: &str, reason: &str, what: &str, now: Timestamp) {
-    let retry = case.entry.receipts.iter().find(|(id, _)| id.as_str() == sink).and_then(|(_, r)| r.retry.as_ref());
+/// The token that `sink` belongs to, and its slot, while the configuration names them.
+fn names_of<'c>(case: &'c Case, sink: &SinkId) -> (Option<&'c str>, Option<&'c str>) {
+    let slot = case.slot.as_deref();
+    let token = slot.and_then(|slot| slot.sink(sink)).map(|(token, _)| token.name.as_str());
+    (token, slot.map(|slot| slot.id.as_str()))
+}
+
+fn tell_sink_failure(case: &Case, sink: &SinkId, reason: &str, what: &str, now: Timestamp) {
+    let (token, slot) = names_of(case, sink);
+    let retry = case.entry.receipts.get(sink).and_then(|receipt| receipt.retry.as_ref());
     let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
     let next = pause_until(retry.not_before, now);
-    warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "{what}");
+    warn!(token, %sink, reason, slot, attempts = retry.attempts, next_attempt_in = next, "{what}");
 }
 
 fn tell_hook_failure(case: &Case, token: &Name, event: HookEvent, reason: &str, now: Timestamp) {

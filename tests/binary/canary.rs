@@ -141,7 +141,7 @@ fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
     }
     seen.extend(delivered(&setup).into_values());
     let fetched = setup.tokend(&["fetch", "oauth"]);
-    for path in ["/v1/tokens", "/v1/status", "/readyz"] {
+    for path in ["/v1/tokens", "/v1/status", "/readyz", "/metrics"] {
         answers += &daemon.get(path).body;
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,17 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
         sleep(Duration::from_millis(10));
     }
+}
+
+/// An address on loopback that nobody listens on now.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Says why something is not checked; that is a failure where everything must be.
+pub fn skip(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "not checked: {why}");
+    println!("skipped: {why}");
 }
 
 /// Waits until `holds`.
@@ -352,6 +364,21 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The whole answer to `GET path` over TCP.
+    pub fn over_tcp(address: SocketAddr, path: &str, headers: &str) -> std::io::Result<Self> {
+        Self::of_method(address, "GET", path, headers)
+    }
+
+    /// The same with another method.
+    pub fn of_method(address: SocketAddr, method: &str, path: &str, headers: &str) -> std::io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(Self::parse(&answer))
+    }
+
     fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

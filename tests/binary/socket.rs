@@ -167,7 +167,7 @@ fn another_user_is_turned_away() {
     }
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     assert!(answer.contains("only root and the daemon's own user"), "{answer}");
-    for path in ["/v1/tokens", "/v1/status"] {
+    for path in ["/v1/tokens", "/v1/status", "/metrics"] {
         assert!(ask(path).unwrap().stdout.starts_with(b"HTTP/1.1 403 "), "{path}");
     }
     assert!(ask("/readyz").unwrap().stdout.starts_with(b"HTTP/1.1 200 "), "anybody may ask whether it is ready");

@@ -90,9 +90,9 @@ fn keys_that_only_a_restart_takes_are_named() {
         ("state_key = \"another key\"", "", &["daemon.state_key"]),
         ("", "format = \"json\"", &["daemon.state_key", "log.format"]),
         (
-            "state_key = \"a key of the state\"\nstate_dir = \"/x\"\nsocket = false\nsocket_mode = \"0600\"",
+            "state_key = \"a key of the state\"\nstate_dir = \"/x\"\nsocket = false\nsocket_mode = \"0600\"\nmetrics = \"[::1]:9464\"",
             "",
-            &["daemon.state_dir", "daemon.socket", "daemon.socket_mode"],
+            &["daemon.state_dir", "daemon.socket", "daemon.socket_mode", "daemon.metrics"],
         ),
     ] {
         assert_eq!(with(daemon, log).needs_restart(&running), expected, "{daemon} {log}");

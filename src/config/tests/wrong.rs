@@ -50,7 +50,7 @@ socket = true
 socket_mode = 666
 persist = "of"
 ready_timeout = 30
-metrics = "127.0.0.1:9464"
+metrics = "localhost:9464"
 colour = 1
 state_key = 1
 state_dir = "var/lib"
@@ -65,8 +65,8 @@ format = 3
 5:15: socket_mode: a mode is a string of octal digits; write "0666" in quotes
 6:11: persist: "of" is not accepted here; did you mean "off"?
 7:17: ready_timeout: expected a duration in quotes such as "90s", found an integer
-8:1: "metrics" is not yet in this version; remove it
-9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, persist, state_key, ready_timeout, admins
+8:11: metrics: "localhost:9464" is not an address; write an IP address and a port, such as "127.0.0.1:9464"
+9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, metrics, persist, state_key, ready_timeout, admins
 10:13: state_key: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
 11:13: state_dir: the path is not absolute; begin it with /
 14:9: level: "warning" is not a level; did you mean "warn"?
