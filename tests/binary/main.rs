@@ -23,3 +23,4 @@ mod scopes;
 mod secrets;
 mod setup;
 mod socket;
+mod templates;
