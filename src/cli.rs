@@ -14,6 +14,7 @@ mod asking;
 mod check;
 mod fetch;
 mod get;
+mod manual;
 mod pause;
 mod plan;
 mod presets;
@@ -115,6 +116,18 @@ enum Command {
         /// The preset to print
         name: Option<String>,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+    /// Print a script that completes the command line
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// Where to; it is made if it is not there
+        dir: PathBuf,
+    },
     /// See everything at once with no set-up: vendors' stand-ins, the daemon, a live table
     Demo {
         /// Where to put its files; default: a scratch directory that is removed at the end
@@ -179,6 +192,9 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Reload { socket } => reload::reload(&socket.path()),
         Command::Fetch { config, name, show_token } => fetch::fetch(&config.config, &name, show_token),
         Command::Presets { name } => presets::presets(name.as_deref()),
+        Command::Schema => manual::schema(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::man(&dir),
         Command::Demo { dir } => crate::demo::demo(dir),
     }
 }

@@ -30,6 +30,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use crate::config::difference::Changes;
+#[cfg(test)]
+pub use crate::config::keys::accepted_keys;
 
 use crate::config::compile::Compiled;
 use crate::config::files::{Named, Part, Sections, merge, sections};

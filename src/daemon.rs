@@ -71,7 +71,7 @@ pub enum Event {
     Readings(AskerId),
     /// Another configuration, already checked.
     Reload(Arc<Config>),
-    /// A file that these provider tables name was written.
+    /// A file that these provider tables, or tokens, name was written.
     FilesChanged(BTreeSet<Name>, FileKind),
     /// A moment of this schedule has come.
     Moment(String),
@@ -198,6 +198,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             world.observe(keeper, Seen::Reloaded);
             release(keeper, world);
         }
+        Happening::Event(Event::FilesChanged(tokens, FileKind::Template)) => keeper.fill_again(&tokens),
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::Readings(asker)) => world.observe(keeper, Seen::ReadingsWanted(asker)),

@@ -35,6 +35,20 @@ pub struct Document {
 }
 
 impl Document {
+    /// The names of its fields.
+    pub const FIELDS: [&str; 10] = [
+        "access_token",
+        "token_type",
+        "scope",
+        "expires_at",
+        "expires_in",
+        "issued_at",
+        "generation",
+        "name",
+        "slot",
+        "extra",
+    ];
+
     /// The document of `token` for the readers of `name`.
     #[must_use]
     pub fn new(name: &Name, slot: &SlotId, token: &AccessToken) -> Self {
@@ -94,6 +108,8 @@ pub fn generation_in(content: &[u8]) -> Option<Generation> {
 #[cfg(test)]
 #[allow(clippy::disallowed_types, reason = "asks a shell")]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn document() -> Document {
@@ -115,6 +131,13 @@ mod tests {
     fn raw_has_no_newline_and_header_has_one() {
         assert_eq!(document().render(FileFormat::Raw, "Bearer"), b"eyJ.a'b$c\"d\\e");
         assert_eq!(document().render(FileFormat::Header, "Bearer"), b"Authorization: Bearer eyJ.a'b$c\"d\\e\n");
+    }
+
+    #[test]
+    fn its_fields_are_those_that_templates_may_use() {
+        let written = serde_json::to_value(document()).unwrap();
+        let written: BTreeSet<&str> = written.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(written, BTreeSet::from(Document::FIELDS));
     }
 
     #[test]

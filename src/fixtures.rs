@@ -17,8 +17,8 @@ use crate::record::record;
 use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
-    Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired, Persist,
-    Provider, Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
+    Budget, DaemonSettings, Endpoint, FileContent, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired,
+    Persist, Provider, Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -77,7 +77,7 @@ pub fn sink_of(name: &str) -> SinkId {
 pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
     let file = FileSettings {
         path: format!("/{name}").into(),
-        format: FileFormat::Raw,
+        content: FileContent::Format(FileFormat::Raw),
         mode: 0o600,
         owner: None,
         group: None,

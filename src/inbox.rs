@@ -92,7 +92,7 @@ impl Inbox {
         self.catch_up().await
     }
 
-    /// Says that a file which `providers` name was written.
+    /// Says that a file was written which providers name; of a template, which tokens name.
     pub async fn files_changed(&self, providers: BTreeSet<Name>, file: FileKind) -> Result<(), Gone> {
         self.events.send(Event::FilesChanged(providers, file)).await.map_err(|_| Gone)
     }

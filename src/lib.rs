@@ -34,7 +34,7 @@
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
-//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`] | have any effect |
+//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`template`], [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`], [`reference`] (every key in words) | have any effect |
 //! | 0 words | [`time`], [`name`], [`secret`], [`failure`], [`problem`], [`fatal`], [`spread`] | have any effect |
 //!
 //! # Invariants, which are about what is absent
@@ -91,6 +91,7 @@ pub mod privacy;
 pub mod problem;
 pub mod provider;
 pub mod record;
+pub mod reference;
 pub mod reloading;
 pub mod schedule;
 pub mod seal;
@@ -108,6 +109,7 @@ pub mod store;
 pub mod systemd;
 pub mod task;
 pub mod telemetry;
+pub mod template;
 pub mod time;
 pub mod watch;
 pub mod world;

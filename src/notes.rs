@@ -12,9 +12,14 @@ use rustix::fs::Mode;
 
 use crate::config::Config;
 use crate::disk::{group, user};
+use crate::document::Document;
 use crate::places::Places;
-use crate::settings::{Admins, FileSettings, Provider, SecretSource};
+use crate::preset::Preset;
+use crate::settings::{Admins, FileContent, FileSettings, Provider, SecretSource};
 use crate::sink::file::directory_of;
+use crate::sink::template_file;
+use crate::template;
+use crate::template::Fault;
 
 /// One line for everything that is missing on this host now.
 #[must_use]
@@ -35,8 +40,11 @@ pub fn notes(config: &Config) -> Vec<String> {
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
-    for file in config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file) {
-        notes.extend(file_notes(file, &own_roots));
+    for slot in &config.slots {
+        for (_, sink) in slot.sinks() {
+            notes.extend(file_notes(&sink.file, &own_roots));
+            notes.extend(template_note(&sink.file, &slot.provider.preset));
+        }
     }
     notes.into_iter().collect()
 }
@@ -82,6 +90,17 @@ fn missing_file(path: &Path) -> Option<String> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Some(format!("the file {shown} does not exist")),
         _ => None,
+    }
+}
+
+fn template_note(file: &FileSettings, preset: &Preset) -> Option<String> {
+    let FileContent::TemplateFile(path) = &file.content else { return None };
+    let exported: Vec<&str> = preset.exports().collect();
+    let checked = template_file::read(path).map(|text| template::check(&text, &Document::FIELDS, &exported));
+    match checked {
+        Err(why) => Some(why),
+        Ok(Err(Fault { line, text })) => Some(format!("{}:{}: {text}", path.display(), line.unwrap_or(1))),
+        Ok(Ok(())) => None,
     }
 }
 

@@ -269,6 +269,12 @@ impl Preset {
         named.filter_map(|name| Some(format!("{name}={}", parameters.get(name)?))).collect()
     }
 
+    /// The names under which documents find in `extra` what the preset exports.
+    pub fn exports(&self) -> impl Iterator<Item = &str> {
+        let answer = &self.program.answer;
+        answer.export.keys().chain(&answer.export_parameters).map(String::as_str)
+    }
+
     /// The request to send.
     ///
     /// Errors: what is wrong, in words; never a secret.

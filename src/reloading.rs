@@ -20,7 +20,7 @@ pub use crate::reloading::origin::{Origin, ReloadTally};
 
 use crate::reloading::files::{changed, needs};
 use crate::reloading::reading::{Found, Known, Looked};
-use crate::settings::Admins;
+use crate::settings::{Admins, FileKind};
 use crate::status::{ConfigStatus, RefusedConfig, Watching};
 use crate::systemd::ReloadNotice;
 use crate::telemetry::set_level;
@@ -130,7 +130,7 @@ impl Reloads {
         &self.0.path
     }
 
-    /// The files that providers name, as the configuration that holds says.
+    /// The files that providers and templates name, as the configuration that holds says.
     #[must_use]
     pub fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
         self.0.files.subscribe()
@@ -208,10 +208,15 @@ impl Reloads {
                 true
             }
         });
-        for (kind, providers) in changed {
-            let names: Vec<&str> = providers.iter().map(Name::as_str).collect();
-            info!(providers = names.join(" "), "a file was changed; what waits for it is tried at once");
-            self.0.inbox.files_changed(providers, kind).await?;
+        for (kind, users) in changed {
+            let names: Vec<&str> = users.iter().map(Name::as_str).collect();
+            let names = names.join(" ");
+            if kind == FileKind::Template {
+                info!(tokens = names, "a template was changed; its files are made again");
+            } else {
+                info!(providers = names, "a file was changed; what waits for it is tried at once");
+            }
+            self.0.inbox.files_changed(users, kind).await?;
         }
         report
     }

@@ -169,13 +169,15 @@ pub struct TlsFiles {
     pub key_file: Option<PathBuf>,
 }
 
-/// What a provider needs a file for.
+/// What a provider or a token needs a file for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
     /// It holds a secret.
     Secret,
     /// It holds certificates or a key for TLS.
     Tls,
+    /// It holds the template of a token's file.
+    Template,
 }
 
 /// `proxy`.
@@ -258,7 +260,7 @@ impl SinkSettings {
     /// Whether the generation can be read back from what it holds.
     #[must_use]
     pub fn holds_generation(&self) -> bool {
-        self.file.format == FileFormat::Json
+        self.file.content == FileContent::Format(FileFormat::Json)
     }
 }
 
@@ -268,13 +270,24 @@ pub struct FileSettings {
     /// Absolute, without `.` and `..`.
     pub path: PathBuf,
     /// What the file holds.
-    pub format: FileFormat,
+    pub content: FileContent,
     /// Permission bits; default `0600`.
     pub mode: u32,
     /// A user's name or number.
     pub owner: Option<String>,
     /// A group's name or number.
     pub group: Option<String>,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileContent {
+    /// `format`.
+    Format(FileFormat),
+    /// `template`: its text, which is checked.
+    Template(Arc<str>),
+    /// `template_file`: where its text is, read at every delivery.
+    TemplateFile(PathBuf),
 }
 
 /// `format`.

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "sinks touch the world")]
 
 pub mod file;
+pub mod template_file;
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -10,7 +10,7 @@ use std::path::Path;
 #[rustfmt::skip]
 const FLOORS: [&[&str]; 7] = [
     &["time", "name", "secret", "failure", "problem", "fatal", "spread"],
-    &["access_token", "preset", "schedule", "settings", "slot", "job", "document", "ledger", "config"],
+    &["access_token", "preset", "template", "schedule", "settings", "slot", "job", "document", "ledger", "config", "reference"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "command", "seal", "privacy"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],

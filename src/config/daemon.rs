@@ -14,13 +14,13 @@ pub const DEFAULTS: [(&str, &str); 3] = [("persist", "encrypted"), ("ready_timeo
 /// What holds in `[log]` unless something else is said.
 pub const LOG_DEFAULTS: [(&str, &str); 1] = [("level", "info")];
 
-const DAEMON: Keys<'static> = Keys {
+pub(super) const DAEMON: Keys<'static> = Keys {
     table: "[daemon]",
     accepted: &["state_dir", "socket", "socket_mode", "metrics", "persist", "state_key", "ready_timeout", "admins"],
     later: &["audit_reads"],
 };
-const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
-const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
+pub(super) const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
+pub(super) const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
 const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// Reads `[daemon]`.

@@ -13,6 +13,26 @@ pub struct Keys<'k> {
     pub later: &'k [&'k str],
 }
 
+/// The keys that every table takes, by what the table is called: the manual is held to them.
+#[cfg(test)]
+pub fn accepted_keys() -> Vec<(&'static str, Vec<&'static str>)> {
+    use crate::config::{daemon, provider, read, secret_source, sinks, token};
+    let fixed = [
+        daemon::DAEMON,
+        daemon::ADMINS,
+        daemon::LOG,
+        provider::TLS,
+        read::BUDGET,
+        token::TOKEN,
+        token::REFRESH,
+        sinks::SINK,
+        secret_source::KEYS,
+    ];
+    let mut all: Vec<_> = fixed.iter().map(|keys| (keys.table, keys.accepted.to_vec())).collect();
+    all.push(("[providers.NAME]", provider::COMMON.to_vec()));
+    all
+}
+
 impl Problems<'_> {
     /// Reports every key of `table` that is not among `keys`.
     pub fn check_keys(&mut self, table: &Table<'_>, keys: &Keys<'_>) {

@@ -20,8 +20,10 @@ use crate::settings::{Budget, Endpoint, Persist, Provider, Proxy, Rate, TlsFiles
 pub const DEFAULTS: [(&str, &str); 1] = [("timeout", "10s")];
 
 /// The keys that mean the same for every preset.
-const COMMON: [&str; 9] = ["preset", "token_url", "timeout", "tls", "rate", "budget", "proxy", "persist", "ttl"];
-const TLS: Keys<'static> = Keys { table: "tls", accepted: &["ca_file", "cert_file", "key_file"], later: &[] };
+pub(super) const COMMON: [&str; 9] =
+    ["preset", "token_url", "timeout", "tls", "rate", "budget", "proxy", "persist", "ttl"];
+pub(super) const TLS: Keys<'static> =
+    Keys { table: "tls", accepted: &["ca_file", "cert_file", "key_file"], later: &[] };
 
 /// A provider table as far as it could be read.
 pub struct Draft {

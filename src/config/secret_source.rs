@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::settings::SecretSource;
 
 const KINDS: [&str; 4] = ["command", "credential", "env", "file"];
-const KEYS: Keys<'static> = Keys { table: "a secret", accepted: &KINDS, later: &["vault", "server"] };
+pub(super) const KEYS: Keys<'static> = Keys { table: "a secret", accepted: &KINDS, later: &["vault", "server"] };
 
 /// What a secret must fulfil besides, by the preset: `Err` says what is wrong, without the value.
 pub type Check<'c> = &'c dyn Fn(&str) -> Result<(), String>;

@@ -5,33 +5,56 @@ use crate::config::node::{Content, Node};
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::read::{Section, choice, expected, file_path, flag, mode, text};
+use crate::document::Document;
 use crate::name::SinkId;
-use crate::settings::{FileFormat, FileSettings, SinkSettings};
+use crate::preset::Preset;
+use crate::settings::{FileContent, FileFormat, FileSettings, SinkSettings};
+use crate::template;
 
-const SINK: Keys<'static> = Keys {
+pub(super) const SINK: Keys<'static> = Keys {
     table: "a sink",
-    accepted: &["file", "format", "mode", "owner", "group", "required"],
-    later: &["vault", "server", "mount", "fields", "template", "template_file"],
+    accepted: &["file", "format", "template", "template_file", "mode", "owner", "group", "required"],
+    later: &["vault", "server", "mount", "fields"],
 };
 
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;
 
-/// Reads the list `sinks`. Each comes with its place.
-pub fn read(node: &Node<'_>, problems: &mut Problems<'_>) -> Vec<(At, SinkSettings)> {
+/// Reads the list `sinks` of a token whose preset is `preset`, where that is known. Each comes with
+/// its place.
+pub fn read(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Vec<(At, SinkSettings)> {
     let Content::List(items) = &node.content else {
         let what = "a list of tables such as [{ file = \"/run/tokend/tokens/name\" }]";
         problems.add_value(node.at, "sinks", &expected(what, node));
         return Vec::new();
     };
-    items.iter().filter_map(|item| sink(item, problems)).collect()
+    items.iter().filter_map(|item| sink(item, preset, problems)).collect()
 }
 
-fn sink(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
+fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
     let section = Section::of(node, "sinks", problems)?;
     problems.check_keys(section.table, &SINK);
     if section.node("file").is_none() && section.node("vault").is_none() {
         problems.add_missing(section.at, "a sink needs a file: { file = \"/run/tokend/tokens/name\" }");
+    }
+    let path = section.read("file", problems, file_path);
+    let content = content(section, preset, problems);
+    let mode = section.read("mode", problems, file_mode).unwrap_or(MODE);
+    let owner = section.read("owner", problems, |node| text(node).map(String::from));
+    let group = section.read("group", problems, |node| text(node).map(String::from));
+    let required = section.read("required", problems, flag).unwrap_or(true);
+    let file = FileSettings { path: path?, content, mode, owner, group };
+    let id = SinkId::new(&file.path.to_string_lossy());
+    Some((section.at_key("file"), SinkSettings { id, required, file }))
+}
+
+/// What the file holds: one of three keys says so.
+fn content(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> FileContent {
+    let kinds = ["format", "template", "template_file"];
+    let mut given = kinds.into_iter().filter(|key| section.node(key).is_some());
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        let text = format!("{first} says already what the file holds; keep one of them");
+        problems.add_value(section.at_key(second), second, &text);
     }
     let formats = [
         ("raw", FileFormat::Raw),
@@ -39,15 +62,20 @@ fn sink(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSetting
         ("json", FileFormat::Json),
         ("env", FileFormat::Env),
     ];
-    let path = section.read("file", problems, file_path);
     let format = section.read("format", problems, |node| choice(node, &formats)).unwrap_or_default();
-    let mode = section.read("mode", problems, file_mode).unwrap_or(MODE);
-    let owner = section.read("owner", problems, |node| text(node).map(String::from));
-    let group = section.read("group", problems, |node| text(node).map(String::from));
-    let required = section.read("required", problems, flag).unwrap_or(true);
-    let file = FileSettings { path: path?, format, mode, owner, group };
-    let id = SinkId::new(&file.path.to_string_lossy());
-    Some((section.at_key("file"), SinkSettings { id, required, file }))
+    let template = section.read("template", problems, |node| {
+        let source = node.text().ok_or_else(|| expected("a template in quotes", node))?;
+        // Without the preset nobody knows what is exported; that it is missing was told.
+        let Some(preset) = preset else { return Ok(source) };
+        let exported: Vec<&str> = preset.exports().collect();
+        template::check(source, &Document::FIELDS, &exported).map(|()| source).map_err(|fault| fault.to_string())
+    });
+    let file = section.read("template_file", problems, file_path);
+    match (template, file) {
+        (Some(source), _) => FileContent::Template(source.into()),
+        (None, Some(path)) => FileContent::TemplateFile(path),
+        (None, None) => FileContent::Format(format),
+    }
 }
 
 /// Others may read a token if the operator says so; they may never replace it.

@@ -16,7 +16,7 @@ use crate::preset::Preset;
 use crate::schedule::{Schedule, zone, zones};
 use crate::settings::{HookKind, OnExpired, TokenSettings};
 
-const TOKEN: Keys<'static> = Keys {
+pub(super) const TOKEN: Keys<'static> = Keys {
     table: "[tokens.NAME]",
     accepted: &[
         "provider",
@@ -31,7 +31,8 @@ const TOKEN: Keys<'static> = Keys {
     ],
     later: &["readers", "follow"],
 };
-const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
+pub(super) const REFRESH: Keys<'static> =
+    Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
 
 /// How many problems get a suggestion that takes a look at every provider: nobody reads more, and
 /// ten thousand looks at ten thousand names take a minute.
@@ -72,7 +73,8 @@ pub fn read<'a>(
     let required = section.read("required", problems, flag).unwrap_or(true);
     let expiry = [("keep", OnExpired::Keep), ("remove", OnExpired::Remove)];
     let on_expired = section.read("on_expired", problems, |node| choice(node, &expiry)).unwrap_or_default();
-    let sinks = section.node("sinks").map(|node| sinks::read(node, problems)).unwrap_or_default();
+    let sinks =
+        section.node("sinks").map(|node| sinks::read(node, preset.map(AsRef::as_ref), problems)).unwrap_or_default();
     let (sinks_at, sinks) = sinks.into_iter().unzip();
     let (lead, schedule) = refresh(section, problems);
     let on_change = hooks::read(section, HookKind::OnChange, problems);

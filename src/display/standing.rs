@@ -119,7 +119,10 @@ fn config_matters(config: &ConfigStatus) -> Vec<(Tone, String)> {
         matters.push((Tone::Bad, line));
     }
     if !config.restart_needed.is_empty() {
-        matters.push((Tone::Doubtful, format!("restart needed for {}", config.restart_needed.join(", "))));
+        matters.push((
+            Tone::Doubtful,
+            format!("restart needed for {} (it asks for no new tokens)", config.restart_needed.join(", ")),
+        ));
     }
     if let Some(problem) = &config.watching_problem {
         matters.push((Tone::Doubtful, format!("files are looked at every few seconds: {problem}")));
@@ -142,7 +145,8 @@ fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
         matters.push((tone, line));
     }
     if let Some(since) = &slot.paused_since {
-        let line = format!("{}: paused since {since}: no requests until it is resumed", slot.slot);
+        let name = slot.tokens.first().map_or("NAME", |token| token.name.as_str());
+        let line = format!("{}: paused since {since}: no requests until `tokend resume {name}`", slot.slot);
         matters.push((Tone::Doubtful, line));
     }
     if let (StandingState::WaitingForBudget, Some(budget)) = (slot.standing, slot.budget) {

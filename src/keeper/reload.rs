@@ -11,7 +11,7 @@ use crate::ledger::Entry;
 use crate::name::{Identity, Name, SinkId};
 use crate::record::receipt::look_again;
 use crate::record::{Durability, try_refused_again, try_unreached_again};
-use crate::settings::FileKind;
+use crate::settings::{FileContent, FileKind, SinkSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
@@ -64,6 +64,21 @@ impl Keeper {
             try_refused_again(&mut case.entry, now);
             if file == FileKind::Tls {
                 try_unreached_again(&mut case.entry, now);
+            }
+            self.changed.insert(slot.identity.clone());
+        }
+    }
+
+    /// A template was written: the sinks of the tokens called `tokens` that are made by one are looked at
+    /// again at once.
+    pub fn fill_again(&mut self, tokens: &BTreeSet<Name>) {
+        for name in tokens {
+            let Some(slot) = self.config.slot_of(name) else { continue };
+            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
+            let made = |sink: &&SinkSettings| matches!(sink.file.content, FileContent::TemplateFile(_));
+            let mine = slot.sinks().filter(|(token, _)| token.name == *name).map(|(_, sink)| sink);
+            for sink in mine.filter(made) {
+                case.look_again_at(&sink.id);
             }
             self.changed.insert(slot.identity.clone());
         }

@@ -1,4 +1,4 @@
-//! The files that providers name, and whether they changed. What is in them is digested and
+//! The files that providers and templates name, and whether they changed. What is in them is digested and
 //! forgotten; a file that looks untouched is not even opened.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::name::Name;
-use crate::settings::{FileKind, Provider, SecretSource};
+use crate::settings::{FileContent, FileKind, Provider, SecretSource};
 use crate::time::Timestamp;
 
 /// More is no secret and no certificate.
@@ -56,6 +56,11 @@ pub(crate) fn needs(config: &Config) -> Needs {
             needs.entry(path.clone()).or_default().insert((kind, provider.name.clone()));
         }
     }
+    for (token, sink) in config.slots.iter().flat_map(|slot| slot.sinks()) {
+        if let FileContent::TemplateFile(path) = &sink.file.content {
+            needs.entry(path.clone()).or_default().insert((FileKind::Template, token.name.clone()));
+        }
+    }
     needs
 }
 
@@ -74,7 +79,7 @@ pub(crate) fn look(needs: &Needs, known: &Seen, now: Timestamp) -> Seen {
     needs.keys().map(|path| (path.clone(), look_at(path, known.get(path), now))).collect()
 }
 
-/// For each kind the providers that need a file which is not what it was.
+/// For each kind the providers, or tokens, that need a file which is not what it was.
 pub(crate) fn changed(needs: &Needs, known: &Seen, seen: &Seen) -> BTreeMap<FileKind, BTreeSet<Name>> {
     let mut changed: BTreeMap<FileKind, BTreeSet<Name>> = BTreeMap::new();
     for (path, users) in needs {

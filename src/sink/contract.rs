@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::settings::{FileFormat, FileSettings};
+use crate::settings::{FileContent, FileFormat, FileSettings};
 use crate::sink::file::FileSink;
 use crate::sink::{Sink, fingerprint};
 
@@ -33,7 +33,8 @@ impl FileStand {
     fn new() -> Self {
         let place = TempDir::new().unwrap();
         let path = place.path().join("run/tokens/accounts");
-        let settings = FileSettings { path, format: FileFormat::Raw, mode: 0o640, owner: None, group: None };
+        let settings =
+            FileSettings { path, content: FileContent::Format(FileFormat::Raw), mode: 0o640, owner: None, group: None };
         let own_roots = [place.path().join("run")];
         Self { place, settings, own_roots }
     }

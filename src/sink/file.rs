@@ -13,7 +13,7 @@ use crate::disk;
 use crate::disk::{Directory, Kept, Making, Wanted};
 use crate::document::generation_in;
 use crate::job::{Delivered, Fingerprint};
-use crate::settings::{FileFormat, FileSettings};
+use crate::settings::{FileContent, FileFormat, FileSettings};
 use crate::sink::{Sink, fingerprint};
 
 /// A file to keep for readers.
@@ -137,7 +137,7 @@ pub fn remove(path: &Path, written: Fingerprint) -> Result<(), String> {
 /// names one; what cannot be read names none.
 #[must_use]
 pub fn generation(settings: &FileSettings) -> Option<Generation> {
-    if settings.format != FileFormat::Json {
+    if settings.content != FileContent::Format(FileFormat::Json) {
         return None;
     }
     let directory = Directory::find(directory_of(&settings.path)).ok().flatten()?;

@@ -13,10 +13,12 @@ use crate::clock::Timeline;
 use crate::document::Document;
 use crate::job::{Delivered, Fingerprint, JobResult, Outcome};
 use crate::name::{Identity, SinkId};
-use crate::settings::SinkSettings;
+use crate::settings::FileContent;
 use crate::sink::file::{FilePut, directory_of, generation, put_all, remove};
+use crate::sink::template_file;
 use crate::slot::Slot;
 use crate::task::Delivery;
+use crate::template;
 use crate::world::home::Home;
 
 /// How many files are brought together at most.
@@ -109,18 +111,32 @@ fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Optio
 }
 
 fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
-    let puts: Vec<FilePut<'_>> = load.iter().map(|(_, delivery)| put_of(delivery)).collect();
+    let (mut puts, mut brought) = (Vec::with_capacity(load.len()), Vec::with_capacity(load.len()));
+    for item @ (timeline, delivery) in load {
+        match content_of(delivery) {
+            Ok(content) => {
+                puts.push(FilePut { settings: &delivery.sink().file, content });
+                brought.push(item);
+            }
+            Err(reason) => home.send(*timeline, outcome_of(delivery, Err(reason))),
+        }
+    }
     let results = put_all(&puts, own_roots);
-    for ((timeline, delivery), result) in load.iter().zip(results) {
+    for ((timeline, delivery), result) in brought.into_iter().zip(results) {
         home.send(*timeline, outcome_of(delivery, result));
     }
 }
 
-fn put_of(delivery: &Delivery) -> FilePut<'_> {
-    let SinkSettings { file, .. } = delivery.sink();
+fn content_of(delivery: &Delivery) -> Result<Zeroizing<Vec<u8>>, String> {
     let document = Document::new(&delivery.token().name, &delivery.slot.id, &delivery.access_token);
-    let content = document.render(file.format, &delivery.slot.provider.preset.scheme);
-    FilePut { settings: file, content: Zeroizing::new(content) }
+    match &delivery.sink().file.content {
+        FileContent::Format(format) => {
+            Ok(Zeroizing::new(document.render(*format, &delivery.slot.provider.preset.scheme)))
+        }
+        FileContent::Template(source) => template::render(source, &document).map_err(|fault| fault.to_string()),
+        FileContent::TemplateFile(path) => template::render(&template_file::read(path)?, &document)
+            .map_err(|fault| format!("template_file {}: {fault}", path.display())),
+    }
 }
 
 fn outcome_of(delivery: &Delivery, result: Result<Delivered, String>) -> Outcome {

@@ -26,3 +26,4 @@ mod scopes;
 mod secrets;
 mod setup;
 mod socket;
+mod templates;

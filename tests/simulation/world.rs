@@ -11,7 +11,7 @@ use tokend::job::{Ask, Delivered, JobResult, Lane, Outcome};
 use tokend::keeper::Keeper;
 use tokend::ledger::Entry;
 use tokend::name::{Identity, Name, SinkId};
-use tokend::settings::{FileFormat, Persist};
+use tokend::settings::{FileContent, FileFormat, Persist};
 use tokend::slot::Slot;
 use tokend::status::Status;
 use tokend::store::row;
@@ -591,7 +591,7 @@ fn outlived(entry: &Entry, persist: Persist) -> Entry {
 }
 
 fn content_of(delivery: &Delivery, slot: usize, expires_at: Ms) -> Content {
-    let json = delivery.sink().file.format == FileFormat::Json;
+    let json = delivery.sink().file.content == FileContent::Format(FileFormat::Json);
     let token = &delivery.access_token;
     let mut hash = Rng::of(u64::from(json), &[token.generation.0, expires_at as u64, slot as u64]);
     let mut fingerprint = [0; 16];

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 fn settings(path: PathBuf) -> FileSettings {
-    FileSettings { path, format: FileFormat::Raw, mode: 0o600, owner: None, group: None }
+    FileSettings { path, content: FileContent::Format(FileFormat::Raw), mode: 0o600, owner: None, group: None }
 }
 
 fn put<'a>(settings: &'a FileSettings, content: &str) -> FilePut<'a> {
@@ -61,7 +61,7 @@ fn a_directory_of_ours_is_open_to_others_when_any_of_its_files_is() {
 #[test]
 fn the_generation_is_read_back_from_json_only() {
     let place = TempDir::new().unwrap();
-    let json = FileSettings { format: FileFormat::Json, ..settings(place.path().join("a")) };
+    let json = FileSettings { content: FileContent::Format(FileFormat::Json), ..settings(place.path().join("a")) };
     assert_eq!(generation(&json), None);
     fs::write(&json.path, r#"{"access_token": "x", "generation": 41}"#).unwrap();
     assert_eq!(generation(&json), Some(Generation(41)));

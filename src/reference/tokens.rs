@@ -1,0 +1,159 @@
+//! `[tokens.NAME]` in words.
+
+use crate::reference::{Key, Kind, Table};
+
+const REFRESH: Table = Table {
+    name: "refresh",
+    about: "When a fresh access token is asked for.",
+    keys: &[
+        Key {
+            name: "lead",
+            kind: Kind::Duration,
+            default: "10 % of the lifetime: 60 s at most on exclusive slots, else between 60 s and 10 min",
+            example: "\"60s\"",
+            about: "How long before expiry the next one is asked for; at most half of the lifetime. Tokens that share \
+                    a slot agree on it.",
+        },
+        Key {
+            name: "schedule",
+            kind: Kind::Text,
+            default: "",
+            example: "\"0 0 6 * * *\"",
+            about: "Moments at which a fresh one is asked for as well: second, minute, hour, day, month, day of the \
+                    week. Not on exclusive slots. What was missed while the daemon was down is made up once.",
+        },
+        Key {
+            name: "timezone",
+            kind: Kind::Text,
+            default: "\"UTC\"",
+            example: "\"Europe/Oslo\"",
+            about: "The time zone of schedule.",
+        },
+    ],
+};
+
+const SINK: Table = Table {
+    name: "a sink",
+    about: "A file that holds the token. It is replaced whole: a reader sees the old token or the new one, never less. \
+            At most one of format, template and template_file says what it holds.",
+    keys: &[
+        Key {
+            name: "file",
+            kind: Kind::Path,
+            default: "",
+            example: "\"/run/tokend/tokens/shop\"",
+            about: "Where. Directories below the runtime and state directory are made; others must be there. Must be \
+                    given.",
+        },
+        Key {
+            name: "format",
+            kind: Kind::Choice(&["raw", "header", "json", "env"]),
+            default: "\"raw\"",
+            example: "\"json\"",
+            about: "raw: the access token, no newline. header: \"Authorization: Bearer TOKEN\" and a newline. json: one \
+                    object with access_token, token_type, scope, expires_at, expires_in, issued_at, generation, name, \
+                    slot, extra. env: NAME_ACCESS_TOKEN and NAME_EXPIRES_AT for EnvironmentFile= and shells.",
+        },
+        Key {
+            name: "template",
+            kind: Kind::Text,
+            default: "",
+            example: "\"token = {{ access_token | tojson }}\\n\"",
+            about: "The file's own form: a minijinja template over the fields of the json object. Filters: default, \
+                    join, lower, replace, split, tojson, trim, upper.",
+        },
+        Key {
+            name: "template_file",
+            kind: Kind::Path,
+            default: "",
+            example: "\"/etc/tokend/shop.template\"",
+            about: "The same from a file of at most 64 KiB, which is read again when it changes.",
+        },
+        Key {
+            name: "mode",
+            kind: Kind::Mode,
+            default: "\"0600\"",
+            example: "\"0640\"",
+            about: "Permission bits. Everyone may never write.",
+        },
+        Key {
+            name: "owner",
+            kind: Kind::Text,
+            default: "the daemon's user",
+            example: "\"shop\"",
+            about: "Owner, a user's name or number; another than the daemon's needs CAP_CHOWN.",
+        },
+        Key {
+            name: "group",
+            kind: Kind::Text,
+            default: "the daemon's group",
+            example: "\"shop\"",
+            about: "Group, a name or number. The service must be in it: SupplementaryGroups= in a drop-in.",
+        },
+        Key {
+            name: "required",
+            kind: Kind::Flag,
+            default: "true",
+            example: "false",
+            about: "Whether readiness waits for it.",
+        },
+    ],
+};
+
+/// `[tokens.NAME]`.
+pub const TOKEN: Table = Table {
+    name: "[tokens.NAME]",
+    about: "A token that readers find under its name. Where the preset is exclusive, all tokens of one account and one \
+            PSU context share one access token, with the scopes of all of them.",
+    keys: &[
+        Key {
+            name: "provider",
+            kind: Kind::Text,
+            default: "",
+            example: "\"bank\"",
+            about: "The [providers.NAME] that issues it. Must be given.",
+        },
+        Key {
+            name: "psu_context",
+            kind: Kind::Text,
+            default: "",
+            example: "\"corporate\"",
+            about: "Who the payment service user is; must be given where the preset has such contexts.",
+        },
+        Key {
+            name: "scopes",
+            kind: Kind::Texts,
+            default: "[]",
+            example: "[\"accountinformation\"]",
+            about: "What the access token must allow, without the PSU context.",
+        },
+        Key {
+            name: "required",
+            kind: Kind::Flag,
+            default: "true",
+            example: "false",
+            about: "Whether readiness waits for it.",
+        },
+        Key {
+            name: "sinks",
+            kind: Kind::Tables(&SINK),
+            default: "[]",
+            example: "[{ file = \"/run/tokend/tokens/shop\", mode = \"0640\", group = \"shop\" }]",
+            about: "Where it is delivered. The socket serves it also without any.",
+        },
+        Key {
+            name: "refresh",
+            kind: Kind::Table(&REFRESH),
+            default: "",
+            example: "{ lead = \"60s\" }",
+            about: "When a fresh access token is asked for.",
+        },
+        Key {
+            name: "on_expired",
+            kind: Kind::Choice(&["keep", "remove"]),
+            default: "\"keep\"",
+            example: "\"remove\"",
+            about: "What becomes of its files when it expired without a successor.",
+        },
+    ],
+};
