@@ -10,7 +10,6 @@
 mod database;
 mod place;
 pub mod row;
-mod rows;
 mod writer;
 
 use std::path::{Path, PathBuf};
