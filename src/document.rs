@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::access_token::{AccessToken, Generation};
 use crate::name::{Name, SlotId};
+use crate::preset::template::{Templates, Variables};
 use crate::settings::FileFormat;
 
 /// The `json` object of the contract (§3). Holds the access token in the clear: it has no `Debug`.
@@ -67,6 +70,25 @@ impl Document {
         }
     }
 
+    /// The fields of a secret: those of the JSON object, or what `templates` make of them. The
+    /// generation is always among them: it says who is ahead.
+    pub fn fields(&self, templates: &BTreeMap<String, String>) -> Result<Map<String, Value>, String> {
+        let Ok(Value::Object(own)) = serde_json::to_value(self) else { return Err("it cannot be written".into()) };
+        if templates.is_empty() {
+            return Ok(own);
+        }
+        let variables: Variables =
+            own.iter().map(|(name, value)| (name.clone(), minijinja::Value::from(Serde(value)))).collect();
+        let mut fields = Map::new();
+        for (name, source) in templates {
+            let mut compiled = Templates::new();
+            let (text, _) = compiled.compile(name, source)?;
+            fields.insert(name.clone(), compiled.render(&text, &variables)?.into());
+        }
+        fields.insert("generation".into(), self.generation.0.into());
+        Ok(fields)
+    }
+
     /// Lines that systemd's `EnvironmentFile=` and a POSIX shell both read the same way: single
     /// quotes keep every visible ASCII character in both, but for the quote itself.
     fn as_environment(&self) -> String {
@@ -82,6 +104,31 @@ pub fn variable_name(name: &str) -> String {
     let upper: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     if upper.starts_with(|c: char| c.is_ascii_digit()) { format!("_{upper}") } else { upper }
+}
+
+/// Whether `source` is a template over the fields of the JSON object.
+///
+/// Errors: what is wrong with it.
+pub fn check_field(source: &str) -> Result<(), String> {
+    let text = || "x".to_owned();
+    let sample = Document {
+        access_token: text(),
+        token_type: text(),
+        scope: text(),
+        expires_at: text(),
+        expires_in: 1,
+        issued_at: text(),
+        generation: Generation(1),
+        name: text(),
+        slot: text(),
+        extra: BTreeMap::new(),
+    };
+    let field = BTreeMap::from([("it".to_owned(), source.to_owned())]);
+    sample.fields(&field).map(|_| ()).map_err(|wrong| {
+        let fields =
+            "access_token, token_type, scope, expires_at, expires_in, issued_at, generation, name, slot, extra";
+        format!("{}; it may use {fields}", wrong.trim_start_matches("it: "))
+    })
 }
 
 /// The generation that the JSON text in `content` names, if it is one of ours.

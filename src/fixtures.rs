@@ -18,7 +18,7 @@ use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
     Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, LogFormat, LogSettings, OnExpired, Persist, Provider,
-    Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
+    Proxy, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -86,7 +86,7 @@ pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
         name: Name::parse(name).unwrap(),
         scopes: words(scopes),
         required: true,
-        sinks: vec![SinkSettings { id: sink_of(name), required: true, file }],
+        sinks: vec![SinkSettings { id: sink_of(name), required: true, place: SinkPlace::File(file) }],
         on_expired: OnExpired::Keep,
     }
 }

@@ -84,6 +84,7 @@ impl Outcome {
                 }
             }
             JobResult::Delivered { expires_at, .. } => *expires_at = expires_at.moved(step),
+            JobResult::Overtaken { expires_at, .. } => *expires_at = expires_at.moved(step),
             JobResult::Recalled(_) | JobResult::Withdrawn { .. } => {}
         }
     }
@@ -114,6 +115,15 @@ pub enum JobResult {
         /// What the sink now holds, or what is wrong with it, in words for a person.
         result: Result<Delivered, String>,
     },
+    /// A sink holds a higher generation of this slot already: another tokend writes there.
+    Overtaken {
+        /// Where.
+        sink: SinkId,
+        /// What it holds.
+        generation: Generation,
+        /// When that expires; `EPOCH` where it does not say.
+        expires_at: Timestamp,
+    },
     /// A sink was emptied.
     Withdrawn {
         /// Where.
@@ -129,7 +139,9 @@ impl JobResult {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Recalled(_) | Self::Issued { .. } => Lane::Issuing,
-            Self::Delivered { sink, .. } | Self::Withdrawn { sink, .. } => Lane::Sink(sink.clone()),
+            Self::Delivered { sink, .. } | Self::Overtaken { sink, .. } | Self::Withdrawn { sink, .. } => {
+                Lane::Sink(sink.clone())
+            }
         }
     }
 }

@@ -13,7 +13,6 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::credentials;
 use crate::cron::{Schedules, watch_schedules};
 use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
@@ -32,6 +31,7 @@ use crate::socket::{bind, serve};
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
+use crate::vaults::{KeptTokens, Vaults};
 use crate::watch::watch;
 use crate::world::{Parts, RealWorld};
 
@@ -87,7 +87,11 @@ impl Ears {
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let Launch { config, config_path, fingerprint, until } = launch;
     let places = Places::find(&config.daemon)?;
-    let opened = open_state(&config, &places).await?;
+    let http = Http::new();
+    let vaults = Vaults::new(http.clone(), &config);
+    let opened = open_state(&config, &places, &vaults).await?;
+    let saver = opened.store.saver();
+    vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
     let listener = match (&places.socket, until) {
         (Some(path), Until::Stopped) => Some(listen(path, &config, &places).await?),
         _ => None,
@@ -118,7 +122,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
         store: opened.store,
-        providers: Providers::new(Http::new()),
+        providers: Providers::new(http),
         shelf,
         askers: ears.askers,
         events: ears.events,
@@ -126,6 +130,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         schedules,
         service,
         reloads,
+        vaults,
     });
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
@@ -139,7 +144,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
 /// Removes what a killed daemon left half written. A directory that hangs does not hold up the start.
 async fn sweep_leftovers(config: Arc<Config>) {
     let swept = tokio::task::spawn_blocking(move || {
-        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file))
+        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.file()))
     });
     match tokio::time::timeout(SWEEP_PATIENCE, swept).await {
         Ok(Ok(files)) if files > 0 => info!(files, "removed what was left half written"),
@@ -151,12 +156,10 @@ async fn sweep_leftovers(config: Arc<Config>) {
 /// Opens the state that `config` and `places` name.
 ///
 /// Errors: why it cannot be opened, with the exit code.
-pub async fn open_state(config: &Config, places: &Places) -> Result<Opened, Fatal> {
+pub async fn open_state(config: &Config, places: &Places, vaults: &Vaults) -> Result<Opened, Fatal> {
     let key = match &config.daemon.state_key {
         Some(source) => Some(
-            credentials::read(source)
-                .await
-                .map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
+            vaults.secret(source).await.map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
         ),
         None => None,
     };

@@ -13,7 +13,7 @@ use rustix::fs::Mode;
 use crate::config::Config;
 use crate::disk::{group, user};
 use crate::places::Places;
-use crate::settings::{Admins, FileSettings, Provider, SecretSource};
+use crate::settings::{Admins, FileSettings, KvVersion, Provider, SecretSource, VaultPlace};
 use crate::sink::file::directory_of;
 
 /// One line for everything that is missing on this host now.
@@ -30,10 +30,31 @@ pub fn notes(config: &Config) -> Vec<String> {
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
-    for file in config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file) {
+    for file in config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.file()) {
         notes.extend(file_notes(file, &own_roots));
     }
+    notes.extend(vault_notes(config));
     notes.into_iter().collect()
+}
+
+/// What the policies in Vault must allow.
+fn vault_notes(config: &Config) -> Vec<String> {
+    let note = |place: &VaultPlace, capabilities: &str| {
+        let data = match config.vaults.get(&place.server).map(|server| server.kv) {
+            Some(KvVersion::V2) => "data/",
+            _ => "",
+        };
+        let (server, mount, path) = (&place.server, &place.mount, &place.path);
+        format!("vault {server}: its policies must allow {capabilities} on {mount}/{data}{path}")
+    };
+    let sinks = config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.vault());
+    let sinks = sinks.map(|vault| note(&vault.place, "create, read and update"));
+    let sources = config.providers.values().flat_map(|provider| provider.secrets.values().flatten());
+    let secrets = sources.chain(&config.daemon.state_key).filter_map(|source| match source {
+        SecretSource::Vault(place, _) => Some(note(place, "read")),
+        _ => None,
+    });
+    sinks.chain(secrets).collect()
 }
 
 fn lets_nobody_in(why: &str) -> String {

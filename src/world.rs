@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::clock::Timeline;
-use crate::credentials;
 use crate::cron::{Schedules, schedules};
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
@@ -26,6 +25,7 @@ use crate::status::Status;
 use crate::store::{Change, Store};
 use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
+use crate::vaults::Vaults;
 use crate::world::couriers::Couriers;
 use crate::world::home::{Home, Returned, Returns};
 use crate::world::saving::Saving;
@@ -57,6 +57,7 @@ pub struct RealWorld {
     /// Whether anything came of the last nap.
     idle: bool,
     reloads: Reloads,
+    vaults: Vaults,
 }
 
 /// What the real world is made of.
@@ -79,6 +80,8 @@ pub struct Parts {
     pub service: crate::systemd::Service,
     /// Who knows how it stands with the configuration.
     pub reloads: Reloads,
+    /// Who speaks to Vault.
+    pub vaults: Vaults,
 }
 
 impl RealWorld {
@@ -89,7 +92,7 @@ impl RealWorld {
         Self {
             store: parts.store,
             providers: Arc::new(parts.providers),
-            couriers: Couriers::new(parts.own_roots, home.clone()),
+            couriers: Couriers::new(parts.own_roots, parts.vaults.clone(), home.clone()),
             shelf: parts.shelf,
             askers: parts.askers,
             events: parts.events,
@@ -100,21 +103,23 @@ impl RealWorld {
             saving: Saving::new(),
             idle: false,
             reloads: parts.reloads,
+            vaults: parts.vaults,
         }
     }
 
     /// Gives the store back, to be closed.
     #[must_use]
     pub fn into_store(self) -> Store {
+        self.vaults.close();
         self.store
     }
 
     fn issue(&self, slot: Arc<Slot>, ask: Ask) {
-        let (providers, home) = (Arc::clone(&self.providers), self.home.clone());
+        let (providers, vaults, home) = (Arc::clone(&self.providers), self.vaults.clone(), self.home.clone());
         let timeline = Timeline::present();
         tokio::spawn(async move {
             let now = || timeline.now();
-            let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice).await {
+            let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice, &vaults).await {
                 Ok(secrets) => providers.ask(&slot, &ask, &secrets, &now).await,
                 Err(reason) => (now(), Err(Failure::NotReady(reason))),
             };
@@ -148,11 +153,11 @@ enum Arrival {
 /// Reads the secrets of a request: of every list the one that `choice` names.
 ///
 /// Errors: which parameter's secret cannot be read, and why.
-pub async fn secrets_for(slot: &Slot, choice: usize) -> Result<Secrets, String> {
+pub async fn secrets_for(slot: &Slot, choice: usize, vaults: &Vaults) -> Result<Secrets, String> {
     let mut secrets = Secrets::new();
     for (parameter, sources) in &slot.provider.secrets {
         let Some(source) = pick(sources, choice) else { continue };
-        let secret = credentials::read(source).await.map_err(|why| format!("{parameter}: {why}"))?;
+        let secret = vaults.secret(source).await.map_err(|why| format!("{parameter}: {why}"))?;
         secrets.insert(parameter.clone(), secret);
     }
     Ok(secrets)
@@ -217,6 +222,7 @@ impl World for RealWorld {
             for publication in keeper.config().slots.iter().flat_map(|slot| Publication::of_slot(slot, None)) {
                 self.shelf.announce(publication.name, publication.slot);
             }
+            self.vaults.adopt(keeper.config());
             self.schedules.send_replace(schedules(keeper.config()));
         }
         self.telling.observe(keeper, &seen, clock::now());

@@ -1,18 +1,24 @@
 //! The places where a token is delivered.
 
+use std::collections::BTreeMap;
+
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::read::{Section, choice, expected, file_path, flag, mode, text};
+use crate::config::vaults;
+use crate::document::check_field;
 use crate::name::SinkId;
-use crate::settings::{FileFormat, FileSettings, SinkSettings};
+use crate::settings::{FileFormat, FileSettings, SinkPlace, SinkSettings, VaultSettings};
 
 const SINK: Keys<'static> = Keys {
     table: "a sink",
-    accepted: &["file", "format", "mode", "owner", "group", "required"],
-    later: &["vault", "server", "mount", "fields", "template", "template_file"],
+    accepted: &["file", "vault", "format", "mode", "owner", "group", "required"],
+    later: &["template", "template_file"],
 };
+const VAULT: Keys<'static> =
+    Keys { table: "a Vault sink", accepted: &["vault", "server", "mount", "fields", "required"], later: &[] };
 
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;
@@ -29,8 +35,16 @@ pub fn read(node: &Node<'_>, problems: &mut Problems<'_>) -> Vec<(At, SinkSettin
 
 fn sink(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
     let section = Section::of(node, "sinks", problems)?;
+    if section.node("vault").is_some() && section.node("file").is_none() {
+        return vault(section, problems);
+    }
     problems.check_keys(section.table, &SINK);
-    if section.node("file").is_none() && section.node("vault").is_none() {
+    if section.node("vault").is_some() {
+        let remedy = "a sink is a file or a secret in Vault; make two of them";
+        problems.add_value(section.at_key("vault"), "vault", remedy);
+        return None;
+    }
+    if section.node("file").is_none() {
         problems.add_missing(section.at, "a sink needs a file: { file = \"/run/tokend/tokens/name\" }");
     }
     let formats = [
@@ -47,7 +61,34 @@ fn sink(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSetting
     let required = section.read("required", problems, flag).unwrap_or(true);
     let file = FileSettings { path: path?, format, mode, owner, group };
     let id = SinkId::new(&file.path.to_string_lossy());
-    Some((section.at_key("file"), SinkSettings { id, required, file }))
+    Some((section.at_key("file"), SinkSettings { id, required, place: SinkPlace::File(file) }))
+}
+
+/// `{ vault = "secret/path", server = "main", fields = { … } }`.
+fn vault(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
+    problems.check_keys(section.table, &VAULT);
+    let at = section.at_key("vault");
+    let required = section.read("required", problems, flag).unwrap_or(true);
+    let fields = section.node("fields").map(|node| fields(node, problems)).unwrap_or_default();
+    let (place, field) = vaults::place(section, "vault", problems)?;
+    if field.is_some() {
+        problems.add_value(at, "vault", "a sink is a whole secret; remove # and what follows, or use fields");
+    }
+    let id = SinkId::new(&place.to_string());
+    Some((at, SinkSettings { id, required, place: SinkPlace::Vault(VaultSettings { place, fields }) }))
+}
+
+/// `{ TOKEN = "{{ access_token }}" }`: each a template over the `json` fields.
+fn fields(node: &Node<'_>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    let Some(section) = Section::of(node, "fields", problems) else { return BTreeMap::new() };
+    let mut fields = BTreeMap::new();
+    for (key, entry) in section.table {
+        match text(&entry.node).and_then(|text| check_field(text).map(|()| text)) {
+            Ok(text) => drop(fields.insert(key.to_string(), text.to_owned())),
+            Err(wrong) => problems.add_value(entry.node.at, key, &wrong),
+        }
+    }
+    fields
 }
 
 /// Others may read a token if the operator says so; they may never replace it.

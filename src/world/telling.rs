@@ -35,6 +35,7 @@ enum Arrived {
     Issue { generation: u64, failing: Option<Discriminant<Failure>> },
     Delivery { line: Option<(String, Result<u64, String>)> },
     Withdrawal { sink: String, result: Result<(), String> },
+    Overtaken { sink: String, generation: u64 },
     Recall,
 }
 
@@ -140,6 +141,9 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
             Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing }
         }
         JobResult::Recalled(_) => Arrived::Recall,
+        JobResult::Overtaken { sink, generation, .. } => {
+            Arrived::Overtaken { sink: sink.to_string(), generation: generation.0 }
+        }
         JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.to_string(), result: result.clone() },
         JobResult::Delivered { sink, generation, result, .. } => {
             let line = match result {
@@ -168,6 +172,13 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
                     }
                     Standing::Good => tell_issue(slot, &case.entry, *generation, next),
                 }
+            }
+        }
+        Arrived::Overtaken { sink, generation } => {
+            let attempts =
+                case.entry.receipts.iter().find(|(id, _)| id.as_str() == sink).and_then(|(_, r)| r.retry.as_ref());
+            if attempts.is_none_or(|retry| worth_telling(retry.attempts)) {
+                warn!(sink, generation, "another tokend writes there");
             }
         }
         Arrived::Delivery { line: Some((sink, Ok(generation))) } => info!(sink, generation, "delivered"),
