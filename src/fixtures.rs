@@ -149,11 +149,20 @@ fn policy(exclusive: bool) -> Policy {
     }
 }
 
+/// The file of the first sink of the first token.
+pub fn file_of(slot: &mut Slot) -> &mut FileSettings {
+    match &mut slot.tokens[0].sinks[0].place {
+        SinkPlace::File(file) => file,
+        SinkPlace::Vault(_) => panic!("it is no file"),
+    }
+}
+
 /// The configuration that wants just `slots`.
 pub fn config(slots: &[Slot]) -> Arc<Config> {
     let slots: Vec<Arc<Slot>> = slots.iter().cloned().map(Arc::new).collect();
     let all = || slots.iter().enumerate();
     Arc::new(Config {
+        vaults: BTreeMap::new(),
         daemon: DaemonSettings::default(),
         log: LogSettings { level: "info".into(), format: LogFormat::Text },
         providers: slots.iter().map(|slot| (slot.provider.name.clone(), Arc::clone(&slot.provider))).collect(),

@@ -83,8 +83,9 @@ impl Outcome {
                     issued.expires_at = issued.expires_at.moved(step);
                 }
             }
-            JobResult::Delivered { expires_at, .. } => *expires_at = expires_at.moved(step),
-            JobResult::Overtaken { expires_at, .. } => *expires_at = expires_at.moved(step),
+            JobResult::Delivered { expires_at, .. } | JobResult::Overtaken { expires_at, .. } => {
+                *expires_at = expires_at.moved(step);
+            }
             JobResult::Recalled(_) | JobResult::Withdrawn { .. } => {}
         }
     }

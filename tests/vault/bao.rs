@@ -139,7 +139,7 @@ impl Bao {
     }
 
     /// Writes a policy `tokend` that allows what the documentation asks for at `path`, and the auth
-    /// method AppRole with a role of that policy. Gives role id and secret id.
+    /// method `AppRole` with a role of that policy. Gives role id and secret id.
     pub fn app_role(&self, path: &str, keys: &[&str]) -> (String, String) {
         self.policy("tokend", &format!("path \"{path}\" {{ capabilities = [\"create\", \"read\", \"update\"] }}"));
         let _ = self.command(&["auth", "enable", "approle"]).output();
