@@ -22,6 +22,7 @@ use crate::vaults::keeping::Keeping;
 use crate::vaults::session::{Reply, Session, What};
 
 mod keeping;
+mod reading;
 mod session;
 
 pub use crate::vaults::keeping::KeptTokens;

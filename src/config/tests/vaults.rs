@@ -50,18 +50,18 @@ address = "https://vault.example"
 auth = { method = "userpass", username = "a b", password = "p" }
 "#,
         r#"
-t.toml:14:1: a Vault server needs address: address = "https://…"
-t.toml:14:1: a Vault server needs auth: auth = { method = "approle", … }
-t.toml:16:11: address: http:// is accepted for loopback addresses only; use https://
-t.toml:17:13: namespace: a namespace is visible ASCII without spaces
-t.toml:18:6: kv: the version of a KV engine is 1 or 2
-t.toml:19:19: method: "approl" is not accepted here; did you mean "approle"?
-t.toml:21:11: address: the address has a path; write only https://host:port
-t.toml:22:8: auth with method "approle" needs role_id
-t.toml:22:68: unknown key "role"; did you mean "role_id"?
-t.toml:24:11: address: the path is not absolute; write unix:///path
-t.toml:25:35: mount: it has an empty part, or one that is . or ..; write it like "secret/path"
-t.toml:28:42: username: ' ' cannot stand here: letters, digits, - . _ ~ ! $ & ' ( ) * + , ; = : @ and / can
+t.toml:13:1: a Vault server needs address: address = "https://…"
+t.toml:13:1: a Vault server needs auth: auth = { method = "approle", … }
+t.toml:15:11: address: http:// is accepted for loopback addresses only; use https://
+t.toml:16:13: namespace: a namespace is visible ASCII without spaces
+t.toml:17:6: kv: the version of a KV engine is 1 or 2
+t.toml:18:19: method: "approl" is not accepted here; did you mean "approle"?
+t.toml:20:11: address: the address has a path; write only https://host:port
+t.toml:21:8: auth with method "approle" needs role_id
+t.toml:21:68: unknown key "role"; did you mean "role_id"?
+t.toml:23:11: address: the path is not absolute; write unix:///path
+t.toml:24:35: mount: it has an empty part, or one that is . or ..; write it like "secret/path"
+t.toml:27:42: username: ' ' cannot stand here: letters, digits, - . _ ~ ! $ & ' ( ) * + , ; = : @ and / can
 "#,
     );
 }
@@ -82,15 +82,15 @@ fn places_are_checked_and_lead_to_a_server_that_is_there() {
         format!("{VAULT}[tokens.b]\n{keys}\nsinks = [{sinks}]\n")
     };
     for (sink, expected) in [
-        ("{ vault = \"secret\" }", "20:21: vault: it needs a path below the mount: \"secret/path\""),
+        ("{ vault = \"secret\" }", "20:20: vault: it needs a path below the mount: \"secret/path\""),
         (
             "{ vault = \"secret/data/x\" }",
-            "20:21: vault: \"data\" stands after the mount; write the path as `vault kv` takes it, without data/ or \
+            "20:20: vault: \"data\" stands after the mount; write the path as `vault kv` takes it, without data/ or \
              metadata/",
         ),
         (
             "{ vault = \"secret/x\", server = \"mian\" }",
-            "20:43: server: there is no [vaults.mian]; did you mean \"main\"?",
+            "20:41: server: there is no [vaults.mian]; did you mean \"main\"?",
         ),
         (
             "{ vault = \"secret/x#y\" }",

@@ -88,8 +88,8 @@ t.toml:1:1: providers takes tables with names, such as [providers.NAME]
 t.toml:2:10: daemon: expected a table, found an integer
 t.toml:3:1: unknown section "colour"; choose one of daemon, log, presets, providers, tokens, vaults
 t.toml:4:2: unknown section "token"; did you mean "tokens"?
-t.toml:5:2: a Vault server needs address: address = "https://…"
-t.toml:5:2: a Vault server needs auth: auth = { method = "approle", … }
+t.toml:5:1: a Vault server needs address: address = "https://…"
+t.toml:5:1: a Vault server needs auth: auth = { method = "approle", … }
 t.toml:7:5: x: expected a table, found an integer
 "#,
     );
@@ -320,6 +320,7 @@ follow = { file = "/x" }
 8:86: mode: "0666" lets everyone replace the token; write "0664" or less
 8:101: file: the path names a directory; name the file
 8:110: which Vault server is meant? add a [vaults.NAME] table
+8:120: vault: it needs a path below the mount: "secret/path"
 8:127: a sink needs a file: { file = "/run/tokend/tokens/name" }
 8:131: sinks: expected a table, found an integer
 9:20: lead: expected a duration in quotes such as "90s", found an integer
