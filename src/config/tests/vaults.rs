@@ -94,20 +94,20 @@ fn places_are_checked_and_lead_to_a_server_that_is_there() {
         ),
         (
             "{ vault = \"secret/x#y\" }",
-            "20:13: vault: a sink is a whole secret; remove # and what follows, or use fields",
+            "20:12: vault: a sink is a whole secret; remove # and what follows, or use fields",
         ),
         (
             "{ vault = \"secret/x\", file = \"/a\" }",
-            "20:13: vault: a sink is a file or a secret in Vault; make two of them",
+            "20:12: vault: a sink is a file or a secret in Vault; make two of them",
         ),
         (
             "{ vault = \"secret/x\", fields = { T = \"{{ acess_token }}\" } }",
-            "20:49: T: undefined value; it may use access_token, token_type, scope, expires_at, expires_in, issued_at, \
+            "20:47: T: undefined value; it may use access_token, token_type, scope, expires_at, expires_in, issued_at, \
              generation, name, slot, extra",
         ),
         (
             "{ vault = \"secret/x\", mode = \"0600\" }",
-            "20:34: unknown key \"mode\"; a Vault sink takes vault, server, mount, fields, required",
+            "20:32: unknown key \"mode\"; a Vault sink takes vault, server, mount, fields, required",
         ),
     ] {
         says(&sinks(sink), &format!("t.toml:{expected}"));
