@@ -24,6 +24,7 @@ mod sinks;
 mod tests;
 mod token;
 mod variables;
+mod vaults;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ use crate::config::variables::Variables;
 use crate::name::{Name, SinkId};
 use crate::preset::Preset;
 use crate::problem::Problem;
-use crate::settings::{DaemonSettings, LogSettings, Provider};
+use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer};
 use crate::slot::Slot;
 
 /// One file of the configuration.
@@ -79,6 +80,8 @@ pub struct Config {
     pub log: LogSettings,
     /// `[providers.*]`.
     pub providers: BTreeMap<Name, Arc<Provider>>,
+    /// `[vaults.*]`.
+    pub vaults: BTreeMap<Name, Arc<VaultServer>>,
     /// What is asked of providers, by id.
     pub slots: Vec<Arc<Slot>>,
     /// For each token the index of its slot in `slots`.
@@ -107,7 +110,8 @@ impl Config {
         let documents = files::parse(sources, &mut problems);
         let sections = sections(&documents, &mut problems);
         let names: Vec<&str> = sections.providers.keys().copied().collect();
-        let variables = variables::sort(&variables, &names, &mut problems);
+        let vaults: Vec<&str> = sections.vaults.keys().copied().collect();
+        let variables = variables::sort(&variables, (&names, &vaults), &mut problems);
         let config = Self::read(&sections, &variables, built_in, &mut problems);
         match problems.finish() {
             none if none.is_empty() => Ok(config),
@@ -122,12 +126,16 @@ impl Config {
         built_in: BuiltIn<'_>,
         problems: &mut Problems<'_>,
     ) -> Self {
+        let in_files = sections.vaults.keys().map(|name| (*name).to_owned());
+        let names: BTreeSet<String> = in_files.chain(variables.vaults.keys().cloned()).collect();
+        problems.know_vaults(names.into_iter().collect());
         let (at, table) = layered(&sections.daemon, &variables.daemon, &layers::defaults(&daemon::DEFAULTS), problems);
         let persist = table.get("persist").cloned();
         let daemon = daemon::daemon(Section { at, table: &table }, problems);
         let (at, table) = layered(&sections.log, &variables.log, &layers::defaults(&daemon::LOG_DEFAULTS), problems);
         let log = daemon::log(Section { at, table: &table }, problems);
         let presets = Presets::read(built_in, &sections.presets, problems);
+        let vaults = read_vaults(sections, variables, problems);
         let providers = read_providers(sections, variables, persist, &presets, problems);
         compile::check_accounts(&providers, problems);
         let tokens = read_tokens(&sections.tokens, &providers, problems);
@@ -136,7 +144,7 @@ impl Config {
         let accounts = providers.into_values().filter_map(|draft| draft.account);
         let providers = accounts.map(|account| (account.provider.name.clone(), account.provider)).collect();
         let Compiled { slots, tokens, sinks } = compiled;
-        Self { daemon, log, providers, slots, tokens, sinks }
+        Self { daemon, log, providers, vaults, slots, tokens, sinks }
     }
 
     /// The slot that serves the token called `name`.
@@ -179,6 +187,24 @@ fn read_providers<'s>(
         providers.insert(name, provider::read(name, Section { at, table: &table }, presets, problems));
     }
     providers
+}
+
+/// Every `[vaults.*]` table.
+fn read_vaults(
+    sections: &Sections<'_>,
+    variables: &Variables<'_>,
+    problems: &mut Problems<'_>,
+) -> BTreeMap<Name, Arc<VaultServer>> {
+    let (no_parts, no_variables) = (Vec::new(), Table::new());
+    let mut vaults = BTreeMap::new();
+    for name in problems.vaults().to_vec() {
+        let parts = sections.vaults.get(name.as_str()).unwrap_or(&no_parts);
+        let variables = variables.vaults.get(&name).unwrap_or(&no_variables);
+        let (at, table) = layered(parts, variables, &Table::new(), problems);
+        let server = vaults::read(&name, Section { at, table: &table }, problems);
+        vaults.extend(server.map(|server| (server.name.clone(), server)));
+    }
+    vaults
 }
 
 /// Every token table, one at a time.

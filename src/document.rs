@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::access_token::{AccessToken, Generation};
 use crate::name::{Name, SlotId};
 use crate::settings::FileFormat;
+use crate::template;
 
 /// The `json` object of the contract (§3). Holds the access token in the clear: it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -79,6 +81,25 @@ impl Document {
             }
             FileFormat::Env => self.as_environment().into_bytes(),
         }
+    }
+
+    /// The fields of a secret: those of the JSON object, or what `templates` make of them. The
+    /// generation is always among them: it says who is ahead.
+    ///
+    /// Errors: which field cannot be made, and why.
+    pub fn fields(&self, templates: &BTreeMap<String, String>) -> Result<Map<String, Value>, String> {
+        let Ok(Value::Object(own)) = serde_json::to_value(self) else { return Err("it cannot be written".into()) };
+        if templates.is_empty() {
+            return Ok(own);
+        }
+        let mut fields = Map::new();
+        for (name, source) in templates {
+            let text = template::render(source, self).map_err(|fault| format!("{name}: {fault}"))?;
+            let text = str::from_utf8(&text).map_err(|_| format!("{name}: it is not text"))?;
+            fields.insert(name.clone(), text.into());
+        }
+        fields.insert("generation".into(), self.generation.0.into());
+        Ok(fields)
     }
 
     /// Lines that systemd's `EnvironmentFile=` and a POSIX shell both read the same way: single

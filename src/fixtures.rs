@@ -18,7 +18,7 @@ use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
     Budget, DaemonSettings, Endpoint, FileContent, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired,
-    Persist, Provider, Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
+    Persist, Provider, Proxy, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -86,7 +86,7 @@ pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
         name: Name::parse(name).unwrap(),
         scopes: words(scopes),
         required: true,
-        sinks: vec![SinkSettings { id: sink_of(name), required: true, file }],
+        sinks: vec![SinkSettings { id: sink_of(name), required: true, place: SinkPlace::File(file) }],
         on_expired: OnExpired::Keep,
         on_change: None,
         on_failure: None,
@@ -160,11 +160,20 @@ fn policy(exclusive: bool) -> Policy {
     }
 }
 
+/// The file of the first sink of the first token.
+pub fn file_of(slot: &mut Slot) -> &mut FileSettings {
+    match &mut slot.tokens[0].sinks[0].place {
+        SinkPlace::File(file) => file,
+        SinkPlace::Vault(_) => panic!("it is no file"),
+    }
+}
+
 /// The configuration that wants just `slots`.
 pub fn config(slots: &[Slot]) -> Arc<Config> {
     let slots: Vec<Arc<Slot>> = slots.iter().cloned().map(Arc::new).collect();
     let all = || slots.iter().enumerate();
     Arc::new(Config {
+        vaults: BTreeMap::new(),
         daemon: DaemonSettings::default(),
         log: LogSettings { level: "info".into(), format: LogFormat::Text },
         providers: slots.iter().map(|slot| (slot.provider.name.clone(), Arc::clone(&slot.provider))).collect(),

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where the network is")]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::settings::{Proxy, TlsFiles};
 
 mod tls;
 mod words;
+
+pub use crate::http::words::words_of;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(10);
@@ -113,9 +116,26 @@ impl Http {
         Ok(Incoming { status: status.as_u16(), headers, body })
     }
 
+    /// A client for a library that speaks to one server by itself: over TLS if `encrypted`, through
+    /// `socket` if there is one, and for at most `timeout` each time.
+    ///
+    /// Errors: what is missing on this host.
+    pub fn for_server(
+        &self,
+        tls: &TlsFiles,
+        encrypted: bool,
+        (socket, timeout): (Option<&Path>, Duration),
+    ) -> Result<Client, String> {
+        let profile = Profile { tls: tls.clone(), proxy: Proxy::None, connections: Connections::Kept };
+        let server = Some(Server { socket: socket.map(Path::to_path_buf), timeout });
+        let key = Key { profile, encrypted, connect_timeout: timeout * 3 / 4, server };
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).client(key)
+    }
+
     fn client(&self, profile: &Profile, url: &Url, connect_timeout: Duration) -> Result<Client, String> {
         let encrypted = url.scheme() == "https" || profile.proxy != Proxy::None;
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).client(profile, encrypted, connect_timeout)
+        let key = Key { profile: profile.clone(), encrypted, connect_timeout, server: None };
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).client(key)
     }
 
     /// A certificate that was not trusted may be trusted after the host's CA certificates changed:
@@ -141,6 +161,14 @@ struct Key {
     profile: Profile,
     encrypted: bool,
     connect_timeout: Duration,
+    server: Option<Server>,
+}
+
+/// What a client for one server has besides.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Server {
+    socket: Option<PathBuf>,
+    timeout: Duration,
 }
 
 struct Made {
@@ -149,14 +177,13 @@ struct Made {
 }
 
 impl Clients {
-    fn client(&mut self, profile: &Profile, encrypted: bool, connect_timeout: Duration) -> Result<Client, String> {
+    fn client(&mut self, key: Key) -> Result<Client, String> {
         // Plain HTTP must work on a host without any CA certificate.
-        let tls = if encrypted { self.tls.of(&profile.tls)? } else { self.tls.none()? };
-        let key = Key { profile: profile.clone(), encrypted, connect_timeout };
+        let tls = if key.encrypted { self.tls.of(&key.profile.tls)? } else { self.tls.none()? };
         if let Some(made) = self.made.get(&key).filter(|made| Arc::ptr_eq(&made.tls, &tls)) {
             return Ok(made.client.clone());
         }
-        let client = build(profile, &tls, connect_timeout)?;
+        let client = build(&key, &tls)?;
         if self.made.len() >= MAX_CLIENTS {
             self.made.clear();
         }
@@ -169,19 +196,26 @@ impl Clients {
     }
 }
 
-fn build(profile: &Profile, tls: &rustls::ClientConfig, connect_timeout: Duration) -> Result<Client, String> {
-    let builder = Client::builder()
+fn build(key: &Key, tls: &rustls::ClientConfig) -> Result<Client, String> {
+    let Key { profile, connect_timeout, server, .. } = key;
+    let mut builder = Client::builder()
         .tls_backend_preconfigured(tls.clone())
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .user_agent(USER_AGENT)
-        .connect_timeout(connect_timeout)
+        .connect_timeout(*connect_timeout)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(match profile.connections {
             Connections::Fresh => 0,
             Connections::Kept => 8,
         });
+    if let Some(Server { socket, timeout }) = server {
+        builder = builder.timeout(*timeout);
+        if let Some(socket) = socket {
+            builder = builder.unix_socket(socket.clone());
+        }
+    }
     let builder = match &profile.proxy {
         Proxy::None => builder.no_proxy(),
         Proxy::Environment => builder,

@@ -118,7 +118,9 @@ impl Outcome {
                     issued.expires_at = issued.expires_at.moved(step);
                 }
             }
-            JobResult::Delivered { expires_at, .. } => *expires_at = expires_at.moved(step),
+            JobResult::Delivered { expires_at, .. } | JobResult::Overtaken { expires_at, .. } => {
+                *expires_at = expires_at.moved(step);
+            }
             JobResult::Recalled(_) | JobResult::Withdrawn { .. } | JobResult::Notified { .. } => {}
         }
     }
@@ -149,6 +151,15 @@ pub enum JobResult {
         /// What the sink now holds, or what is wrong with it, in words for a person.
         result: Result<Delivered, String>,
     },
+    /// A sink holds a higher generation of this slot already: another tokend writes there.
+    Overtaken {
+        /// Where.
+        sink: SinkId,
+        /// What it holds.
+        generation: Generation,
+        /// When that expires; `EPOCH` where it does not say.
+        expires_at: Timestamp,
+    },
     /// A sink was emptied.
     Withdrawn {
         /// Where.
@@ -175,7 +186,9 @@ impl JobResult {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Recalled(_) | Self::Issued { .. } => Lane::Issuing,
-            Self::Delivered { sink, .. } | Self::Withdrawn { sink, .. } => Lane::Sink(sink.clone()),
+            Self::Delivered { sink, .. } | Self::Overtaken { sink, .. } | Self::Withdrawn { sink, .. } => {
+                Lane::Sink(sink.clone())
+            }
             Self::Notified { token, .. } => Lane::Hooks(token.clone()),
         }
     }

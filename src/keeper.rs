@@ -181,7 +181,13 @@ impl Keeper {
         match (lane, answered) {
             (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
             (Lane::Issuing | Lane::Hooks(_), _) => {}
-            (Lane::Sink(sink), _) => self.settle_sink(&identity, &sink, now),
+            (Lane::Sink(sink), _) => {
+                if durability == Durability::Token {
+                    // Its access token is numbered anew: another tokend was ahead.
+                    self.to_publish.insert(identity.clone());
+                }
+                self.settle_sink(&identity, &sink, now);
+            }
         }
         self.changed.insert(identity);
     }

@@ -15,7 +15,6 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::Config;
-use crate::credentials;
 use crate::cron::{Schedules, watch_schedules};
 use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
@@ -35,6 +34,7 @@ use crate::socket::{Desk, bind, serve};
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
+use crate::vaults::{KeptTokens, Vaults};
 use crate::watch::watch;
 use crate::world::{Parts, RealWorld};
 
@@ -90,7 +90,11 @@ impl Ears {
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let Launch { config, config_path, fingerprint, until } = launch;
     let places = Places::find(&config.daemon)?;
-    let opened = open_state(&config, &places).await?;
+    let http = Http::new();
+    let vaults = Vaults::new(http.clone(), &config);
+    let opened = open_state(&config, &places, &vaults).await?;
+    let saver = opened.store.saver();
+    vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
     let listener = match (&places.socket, until) {
         (Some(path), Until::Stopped) => Some(listen(path, &config, &places).await?),
         _ => None,
@@ -121,7 +125,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     info!(version = env!("CARGO_PKG_VERSION"), tokens = config.tokens.len(), state_dir = %places.state_dir.display(), "started");
     let mut world = RealWorld::new(Parts {
         store: opened.store,
-        providers: Providers::new(Http::new()),
+        providers: Providers::new(http),
         shelf,
         askers: ears.askers,
         events: ears.events,
@@ -130,6 +134,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         service,
         reloads,
         metrics,
+        vaults,
     });
     // Before anything new is half written there.
     swept.await;
@@ -156,7 +161,7 @@ fn open_doors(tasks: &mut JoinSet<()>, desk: Desk, socket: Option<UnixListener>,
 /// hangs does not hold up the start.
 fn sweep_leftovers(config: Arc<Config>) -> impl Future<Output = ()> {
     let swept = tokio::task::spawn_blocking(move || {
-        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file))
+        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.file()))
     });
     async {
         match tokio::time::timeout(SWEEP_PATIENCE, swept).await {
@@ -170,12 +175,10 @@ fn sweep_leftovers(config: Arc<Config>) -> impl Future<Output = ()> {
 /// Opens the state that `config` and `places` name.
 ///
 /// Errors: why it cannot be opened, with the exit code.
-pub async fn open_state(config: &Config, places: &Places) -> Result<Opened, Fatal> {
+pub async fn open_state(config: &Config, places: &Places, vaults: &Vaults) -> Result<Opened, Fatal> {
     let key = match &config.daemon.state_key {
         Some(source) => Some(
-            credentials::read(source)
-                .await
-                .map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
+            vaults.secret(source).await.map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
         ),
         None => None,
     };

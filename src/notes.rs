@@ -15,7 +15,7 @@ use crate::disk::{group, user};
 use crate::document::Document;
 use crate::places::Places;
 use crate::preset::Preset;
-use crate::settings::{Admins, FileContent, FileSettings, Provider, SecretSource};
+use crate::settings::{Admins, FileContent, FileSettings, KvVersion, Provider, SecretSource, VaultPlace};
 use crate::sink::file::directory_of;
 use crate::sink::template_file;
 use crate::template;
@@ -41,12 +41,33 @@ pub fn notes(config: &Config) -> Vec<String> {
         notes.extend(provider_notes(provider));
     }
     for slot in &config.slots {
-        for (_, sink) in slot.sinks() {
-            notes.extend(file_notes(&sink.file, &own_roots));
-            notes.extend(template_note(&sink.file, &slot.provider.preset));
+        for file in slot.sinks().filter_map(|(_, sink)| sink.file()) {
+            notes.extend(file_notes(file, &own_roots));
+            notes.extend(template_note(file, &slot.provider.preset));
         }
     }
+    notes.extend(vault_notes(config));
     notes.into_iter().collect()
+}
+
+/// What the policies in Vault must allow.
+fn vault_notes(config: &Config) -> Vec<String> {
+    let note = |place: &VaultPlace, capabilities: &str| {
+        let data = match config.vaults.get(&place.server).map(|server| server.kv) {
+            Some(KvVersion::V2) => "data/",
+            _ => "",
+        };
+        let (server, mount, path) = (&place.server, &place.mount, &place.path);
+        format!("vault {server}: its policies must allow {capabilities} on {mount}/{data}{path}")
+    };
+    let sinks = config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.vault());
+    let sinks = sinks.map(|vault| note(&vault.place, "create, read and update"));
+    let sources = config.providers.values().flat_map(|provider| provider.secrets.values().flatten());
+    let secrets = sources.chain(&config.daemon.state_key).filter_map(|source| match source {
+        SecretSource::Vault(place, _) => Some(note(place, "read")),
+        _ => None,
+    });
+    sinks.chain(secrets).collect()
 }
 
 fn lets_nobody_in(why: &str) -> String {

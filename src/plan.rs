@@ -251,7 +251,7 @@ fn sink_job(
             let current = receipt.is_some_and(|receipt| is_current(receipt, live));
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
-        (None, Some(held)) if token.on_expired == OnExpired::Remove => {
+        (None, Some(held)) if token.on_expired == OnExpired::Remove && sink.file().is_some() => {
             Some((not_before.max(held.expires_at), Job::Withdraw(sink.id.clone())))
         }
         (None, _) => None,

@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
 use crate::record::hooks::{Run, record_hook};
-use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
+use crate::record::receipt::{look_again, record_delivery, record_overtaken, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
 use crate::spread::share;
@@ -67,6 +67,9 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
         }
         JobResult::Delivered { sink, generation, expires_at, result } => {
             record_delivery(entry, &sink, (generation, expires_at), result, now)
+        }
+        JobResult::Overtaken { sink, generation, expires_at } => {
+            record_overtaken(entry, &sink, (generation, expires_at), now)
         }
         JobResult::Withdrawn { sink, result } => record_withdrawal(entry, &sink, result, now),
         JobResult::Notified { token, event, generation, result } => {

@@ -16,6 +16,11 @@ pub use crate::settings::hook::{Hook, HookEvent, HookKind};
 
 mod hook;
 mod same;
+mod vault;
+
+pub use crate::settings::vault::{
+    KvVersion, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer, VaultSettings,
+};
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
@@ -214,6 +219,8 @@ pub enum SecretSource {
     Credential(String),
     /// `{ command = ["/path", "arg"] }`: its standard output.
     Command(Vec<String>),
+    /// `{ vault = "secret/path#field", server = "main" }`: a field of a secret in Vault.
+    Vault(VaultPlace, String),
 }
 
 /// `[tokens.NAME]`.
@@ -252,15 +259,45 @@ pub struct SinkSettings {
     pub id: SinkId,
     /// Whether readiness waits for it.
     pub required: bool,
-    /// The file to keep.
-    pub file: FileSettings,
+    /// Where it is.
+    pub place: SinkPlace,
+}
+
+/// Where a token is delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkPlace {
+    /// A file to keep.
+    File(FileSettings),
+    /// A secret in Vault.
+    Vault(VaultSettings),
 }
 
 impl SinkSettings {
     /// Whether the generation can be read back from what it holds.
     #[must_use]
     pub fn holds_generation(&self) -> bool {
-        self.file.content == FileContent::Format(FileFormat::Json)
+        match &self.place {
+            SinkPlace::File(file) => file.content == FileContent::Format(FileFormat::Json),
+            SinkPlace::Vault(_) => true,
+        }
+    }
+
+    /// The file, where it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileSettings> {
+        match &self.place {
+            SinkPlace::File(file) => Some(file),
+            SinkPlace::Vault(_) => None,
+        }
+    }
+
+    /// The secret in Vault, where it is one.
+    #[must_use]
+    pub fn vault(&self) -> Option<&VaultSettings> {
+        match &self.place {
+            SinkPlace::File(_) => None,
+            SinkPlace::Vault(vault) => Some(vault),
+        }
     }
 }
 

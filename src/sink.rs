@@ -1,10 +1,12 @@
 //! Where access tokens are delivered. What every sink promises is written on [`Sink`], and one
-//! suite of tests holds each of them to it. The set is closed: today files.
+//! suite of tests holds each of them to it. The set is closed: files, and secrets in
+//! Vault, which [`vault`] reaches over the network and so keeps the same promises in its own way.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "sinks touch the world")]
 
 pub mod file;
 pub mod template_file;
+pub mod vault;
 
 use aws_lc_rs::digest::{SHA256, digest};
 

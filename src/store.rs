@@ -10,7 +10,10 @@
 mod database;
 mod place;
 pub mod row;
+mod vault_token;
 mod writer;
+
+pub use crate::store::vault_token::VaultToken;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +43,32 @@ pub enum Change {
     Put(Box<Entry>, Persist),
     /// Nothing is known of it any more.
     Remove(Identity),
+    /// The token of a login to Vault.
+    KeepVaultToken(VaultToken),
+    /// The token of this login holds no more.
+    ForgetVaultToken(String),
+}
+
+/// Saves what nobody waits for, until the state is closed.
+#[derive(Clone)]
+pub struct Saver(Sender<Save>);
+
+impl Saver {
+    /// Keeps the token of a login to Vault, instead of the one before.
+    pub fn keep_vault_token(&self, token: VaultToken) {
+        self.save(Change::KeepVaultToken(token));
+    }
+
+    /// Forgets the token of `login`.
+    pub fn forget_vault_token(&self, login: String) {
+        self.save(Change::ForgetVaultToken(login));
+    }
+
+    fn save(&self, change: Change) {
+        let (done, _) = oneshot::channel();
+        // Without it the next start logs in anew.
+        let _ = self.0.send(Save { changes: vec![change], done });
+    }
 }
 
 /// The state, open for writing.
@@ -56,6 +85,8 @@ pub struct Opened {
     /// What was saved, and no sink is believed. What a request that was about to leave means is
     /// for `record` to say.
     pub entries: Vec<Entry>,
+    /// The tokens of logins to Vault.
+    pub vault_tokens: Vec<VaultToken>,
     /// Why what was known is lost, in words; then `entries` is empty, and every exclusive slot may
     /// have issued an access token that nobody knows of.
     pub lost: Option<String>,
@@ -101,7 +132,8 @@ impl Store {
         let kept = if configured.is_some() { configured } else { place.kept_key()? }.map(Arc::new);
         let lost = match known(&place, kept.clone())? {
             Known::Whole(database, entries) => {
-                return Ok(Opened { store: Self::start(place, database)?, entries, lost: None });
+                let vault_tokens = database.vault_tokens();
+                return Ok(Opened { store: Self::start(place, database)?, entries, vault_tokens, lost: None });
             }
             Known::Nothing => None,
             Known::Lost(reason) => {
@@ -111,7 +143,8 @@ impl Store {
         };
         let key = kept.map_or_else(|| place.new_key().map(Arc::new), Ok)?;
         let database = fresh(&place, key)?;
-        Ok(Opened { store: Self::start(place, database)?, entries: Vec::new(), lost })
+        let store = Self::start(place, database)?;
+        Ok(Opened { store, entries: Vec::new(), vault_tokens: Vec::new(), lost })
     }
 
     fn start(place: Place, database: Database) -> Result<Self, OpenError> {
@@ -147,6 +180,12 @@ impl Store {
             sent?;
             saved.await.map_err(|_| ended())?
         }
+    }
+
+    /// A way to save what nobody waits for. The state is closed when all of them are gone.
+    #[must_use]
+    pub fn saver(&self) -> Saver {
+        Saver(self.saves.clone())
     }
 
     /// Waits for what is being saved, brings everything into the one file, and lets go of the

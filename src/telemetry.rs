@@ -22,6 +22,9 @@ use crate::settings::{LogFormat, LogSettings};
 /// Where the level is changed: there is one log in a process.
 static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
+/// Crates that say nothing at all.
+const SILENT: [&str; 2] = ["rustify", "vaultrs"];
+
 /// Where lines go.
 #[derive(Debug)]
 pub enum Destination {
@@ -86,16 +89,18 @@ where
 fn filter(level: &str) -> Result<Targets, String> {
     let wrong = || format!("log.level {level:?} is not error, warn, info, debug or target=level,…");
     let capped = Targets::new().with_default(LevelFilter::WARN).with_target("tokend", LevelFilter::INFO);
-    level.split(',').try_fold(capped, |targets, directive| {
+    let targets = level.split(',').try_fold(capped, |targets, directive| {
         let (target, level) = directive.split_once('=').unwrap_or(("", directive));
         let level: LevelFilter = level.parse().ok().filter(|_| !level.is_empty()).ok_or_else(wrong)?;
         let theirs = level.min(LevelFilter::WARN);
-        Ok(match target {
+        Ok::<_, String>(match target {
             "" => targets.with_default(theirs).with_target("tokend", level),
             ours if ours == "tokend" || ours.starts_with("tokend::") => targets.with_target(ours, level),
             other => targets.with_target(other, theirs),
         })
-    })
+    })?;
+    // What went wrong with Vault is told by us, and they quote what they carry.
+    Ok(SILENT.into_iter().fold(targets, |targets, target| targets.with_target(target, LevelFilter::OFF)))
 }
 
 fn is_coloured() -> bool {

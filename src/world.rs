@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::clock::Timeline;
-use crate::credentials;
 use crate::cron::{Schedules, schedules};
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
@@ -27,6 +26,7 @@ use crate::status::Status;
 use crate::store::{Change, Store};
 use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
+use crate::vaults::Vaults;
 use crate::world::couriers::Couriers;
 use crate::world::home::{Home, Returned, Returns};
 use crate::world::hooks::Hooks;
@@ -62,6 +62,7 @@ pub struct RealWorld {
     idle: bool,
     reloads: Reloads,
     metrics: Metrics,
+    vaults: Vaults,
 }
 
 /// What the real world is made of.
@@ -86,6 +87,8 @@ pub struct Parts {
     pub reloads: Reloads,
     /// Where what happens is counted.
     pub metrics: Metrics,
+    /// Who speaks to Vault.
+    pub vaults: Vaults,
 }
 
 impl RealWorld {
@@ -97,7 +100,7 @@ impl RealWorld {
             saving: Saving::new(parts.store.directory().to_owned()),
             store: parts.store,
             providers: Arc::new(parts.providers),
-            couriers: Couriers::new(parts.own_roots, home.clone()),
+            couriers: Couriers::new(parts.own_roots, parts.vaults.clone(), home.clone()),
             hooks: Hooks::new(home.clone()),
             shelf: parts.shelf,
             askers: parts.askers,
@@ -109,22 +112,24 @@ impl RealWorld {
             idle: false,
             reloads: parts.reloads,
             metrics: parts.metrics,
+            vaults: parts.vaults,
         }
     }
 
     /// Gives the store back, to be closed.
     #[must_use]
     pub fn into_store(self) -> Store {
+        self.vaults.close();
         self.store
     }
 
     fn issue(&self, slot: Arc<Slot>, ask: Ask) {
-        let (providers, home) = (Arc::clone(&self.providers), self.home.clone());
+        let (providers, vaults, home) = (Arc::clone(&self.providers), self.vaults.clone(), self.home.clone());
         let counts = self.metrics.counts().clone();
         let timeline = Timeline::present();
         tokio::spawn(async move {
             let now = || timeline.now();
-            let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice).await {
+            let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice, &vaults).await {
                 Ok(secrets) => {
                     let began = now();
                     let answered = providers.ask(&slot, &ask, &secrets, &now).await;
@@ -163,11 +168,11 @@ enum Arrival {
 /// Reads the secrets of a request: of every list the one that `choice` names.
 ///
 /// Errors: which parameter's secret cannot be read, and why.
-pub async fn secrets_for(slot: &Slot, choice: usize) -> Result<Secrets, String> {
+pub async fn secrets_for(slot: &Slot, choice: usize, vaults: &Vaults) -> Result<Secrets, String> {
     let mut secrets = Secrets::new();
     for (parameter, sources) in &slot.provider.secrets {
         let Some(source) = pick(sources, choice) else { continue };
-        let secret = credentials::read(source).await.map_err(|why| format!("{parameter}: {why}"))?;
+        let secret = vaults.secret(source).await.map_err(|why| format!("{parameter}: {why}"))?;
         secrets.insert(parameter.clone(), secret);
     }
     Ok(secrets)
@@ -234,6 +239,7 @@ impl World for RealWorld {
             for publication in keeper.config().slots.iter().flat_map(|slot| Publication::of_slot(slot, None)) {
                 self.shelf.announce(publication.name, publication.slot);
             }
+            self.vaults.adopt(keeper.config());
             self.schedules.send_replace(schedules(keeper.config()));
             self.metrics.counts().retain(keeper.config());
         }

@@ -27,6 +27,7 @@ use crate::slot::Slot;
 use crate::store::{Change, Opened, Store};
 use crate::telemetry::{Destination, start};
 use crate::time::for_people;
+use crate::vaults::Vaults;
 use crate::world::secrets_for;
 
 pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<u8, Fatal> {
@@ -37,20 +38,27 @@ pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<
     let name = Name::parse(name).map_err(|_| unknown())?;
     let slot = Arc::clone(config.slot_of(&name).ok_or_else(unknown)?);
     runtime()?.block_on(async {
+        let vaults = Vaults::new(Http::new(), &config);
         if slot.policy.exclusive {
-            fetch_exclusive(&config, &slot, &name, show_token).await
+            fetch_exclusive((&config, &vaults), &slot, &name, show_token).await
         } else {
             let mut entry = Entry::new(slot.identity.clone());
-            ask_once(&slot, &mut entry, None).await?;
+            ask_once(&slot, &mut entry, None, &vaults).await?;
             explain(&slot, &entry, &name, show_token)
         }
     })
 }
 
 /// An exclusive slot is asked only by the one who holds the state, and what comes is kept there.
-async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: bool) -> Result<u8, Fatal> {
+async fn fetch_exclusive(
+    (config, vaults): (&Config, &Vaults),
+    slot: &Slot,
+    name: &Name,
+    show_token: bool,
+) -> Result<u8, Fatal> {
     let places = Places::find(&config.daemon)?;
-    let Opened { store, entries, lost } = open_state(config, &places).await.map_err(|fatal| busy(fatal, name))?;
+    let Opened { store, entries, lost, .. } =
+        open_state(config, &places, vaults).await.map_err(|fatal| busy(fatal, name))?;
     let stored = entries.into_iter().find(|entry| entry.identity == slot.identity);
     let mut entry = stored.unwrap_or_else(|| Entry::new(slot.identity.clone()));
     adopt_stored(&mut entry);
@@ -59,11 +67,11 @@ async fn fetch_exclusive(config: &Config, slot: &Slot, name: &Name, show_token: 
         note_lost_state(&mut entry, clock::now());
     }
     if !entry.recalled {
-        let held = slot.sinks().filter_map(|(_, sink)| generation(&sink.file)).max();
+        let held = slot.sinks().filter_map(|(_, sink)| generation(sink.file()?)).max();
         record(slot, &mut entry, JobResult::Recalled(held.unwrap_or(Generation::NONE)), clock::now());
     }
     let (due, _) = next_issue(slot, &entry, clock::now());
-    let asked = if due <= clock::now() { ask_once(slot, &mut entry, Some(&store)).await } else { Ok(()) };
+    let asked = if due <= clock::now() { ask_once(slot, &mut entry, Some(&store), vaults).await } else { Ok(()) };
     let closed = store.close();
     asked?;
     closed.map_err(|why| Fatal::new(TRY_AGAIN, why))?;
@@ -85,11 +93,11 @@ fn busy(fatal: Fatal, name: &Name) -> Fatal {
 }
 
 /// Asks once and notes what came of it; where there is a store, the intention is saved first.
-async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>) -> Result<(), Fatal> {
+async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>, vaults: &Vaults) -> Result<(), Fatal> {
     let (_, ask) = next_issue(slot, entry, clock::now());
     begin(entry, &ask, clock::now());
     save(slot, entry, store).await?;
-    let (asked_at, answer) = ask_provider(slot, &ask).await;
+    let (asked_at, answer) = ask_provider(slot, &ask, vaults).await;
     record(slot, entry, JobResult::Issued { ask, asked_at, answer }, clock::now());
     save(slot, entry, store).await
 }
@@ -97,8 +105,9 @@ async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>) -> Resu
 async fn ask_provider(
     slot: &Slot,
     ask: &Ask,
+    vaults: &Vaults,
 ) -> (crate::time::Timestamp, Result<crate::access_token::Issued, Failure>) {
-    match secrets_for(slot, ask.secret_choice).await {
+    match secrets_for(slot, ask.secret_choice, vaults).await {
         Ok(secrets) => Providers::new(Http::new()).ask(slot, ask, &secrets, &clock::now).await,
         Err(why) => (clock::now(), Err(Failure::NotReady(why))),
     }

@@ -70,12 +70,21 @@ pub fn check_sinks(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
         };
         let place = problems.places().find(*first_at);
         let text = if *first == token {
-            format!("{token} has this file as a sink already at {place}; remove one")
+            format!(
+                "{token} has this {} already at {place}; remove one",
+                if is_file(id) { "file as a sink" } else { "sink" }
+            )
         } else {
-            format!("{token} and {first} would write one file (also at {place}); give each a file of its own")
+            let what = if is_file(id) { "file" } else { "secret" };
+            format!("{token} and {first} would write one {what} (also at {place}); give each a {what} of its own")
         };
         problems.add(at, text);
     }
+}
+
+/// Files are known by their path, and all paths are absolute.
+fn is_file(id: &SinkId) -> bool {
+    id.as_str().starts_with('/')
 }
 
 /// Makes slots of `tokens`, but for those whose provider is wrong.

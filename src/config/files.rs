@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue, Error};
 use crate::config::SourceText;
 use crate::config::node::{Content, Entry, Node, Table};
 use crate::config::place::At;
-use crate::config::problems::{Problems, later, one_of, shown};
+use crate::config::problems::{Problems, one_of, shown};
 
 /// What each file says, in the order of the sources; `None` where it could not be understood.
 pub type Documents<'a> = Vec<Option<Spanned<DeTable<'a>>>>;
@@ -38,9 +38,11 @@ pub struct Sections<'a> {
     pub tokens: Named<'a>,
     /// `[presets.*]`.
     pub presets: Named<'a>,
+    /// `[vaults.*]`.
+    pub vaults: Named<'a>,
 }
 
-const SECTIONS: [&str; 5] = ["daemon", "log", "presets", "providers", "tokens"];
+const SECTIONS: [&str; 6] = ["daemon", "log", "presets", "providers", "tokens", "vaults"];
 
 /// Parses every file.
 pub fn parse<'a>(sources: &'a [SourceText], problems: &mut Problems<'_>) -> Documents<'a> {
@@ -119,7 +121,7 @@ pub fn sections<'a>(documents: &'a Documents<'a>, problems: &mut Problems<'_>) -
                 "providers" => collect(&mut sections.providers, part, problems),
                 "tokens" => collect(&mut sections.tokens, part, problems),
                 "presets" => collect(&mut sections.presets, part, problems),
-                "vaults" => problems.add(part.at(), later("vaults")),
+                "vaults" => collect(&mut sections.vaults, part, problems),
                 other => {
                     let remedy = one_of(other, SECTIONS.into_iter());
                     problems.add(part.at(), format!("unknown section {}; {remedy}", shown(other)));

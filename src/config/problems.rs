@@ -9,17 +9,28 @@ pub struct Problems<'a> {
     found: Vec<(At, String)>,
     seen: usize,
     partial: bool,
+    vaults: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
     /// None so far.
     pub fn new(places: &'a Places<'a>) -> Self {
-        Self { places, found: Vec::new(), seen: 0, partial: false }
+        Self { places, found: Vec::new(), seen: 0, partial: false, vaults: Vec::new() }
     }
 
     /// From here on, what is missing may stand in a file that could not be understood.
     pub fn sources_are_partial(&mut self) {
         self.partial = true;
+    }
+
+    /// These are the names of Vault servers that something may refer to.
+    pub fn know_vaults(&mut self, names: Vec<String>) {
+        self.vaults = names;
+    }
+
+    /// The names of Vault servers that something may refer to.
+    pub fn vaults(&self) -> &[String] {
+        &self.vaults
     }
 
     /// `text` is wrong at `at`.

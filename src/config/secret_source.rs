@@ -7,11 +7,16 @@ use crate::config::node::{Content, Node};
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::read::{Section, expected, file_path, strings};
+use crate::config::vaults;
 use crate::secret::Secret;
 use crate::settings::SecretSource;
 
-const KINDS: [&str; 4] = ["command", "credential", "env", "file"];
-pub(super) const KEYS: Keys<'static> = Keys { table: "a secret", accepted: &KINDS, later: &["vault", "server"] };
+const KINDS: [&str; 5] = ["command", "credential", "env", "file", "vault"];
+pub(super) const KEYS: Keys<'static> = Keys {
+    table: "a secret",
+    accepted: &["command", "credential", "env", "file", "vault", "server", "mount"],
+    later: &[],
+};
 
 /// What a secret must fulfil besides, by the preset: `Err` says what is wrong, without the value.
 pub type Check<'c> = &'c dyn Fn(&str) -> Result<(), String>;
@@ -27,6 +32,19 @@ pub fn list(node: &Node<'_>, key: &str, check: Check<'_>, problems: &mut Problem
         }
         _ => one(node, key, check, problems).into_iter().collect(),
     }
+}
+
+/// The same for what logs in to Vault itself, which cannot come from there.
+pub fn without_vaults(node: &Node<'_>, key: &str, problems: &mut Problems<'_>) -> Vec<SecretSource> {
+    let sources = list(node, key, &|_| Ok(()), problems);
+    if sources.iter().any(|source| matches!(source, SecretSource::Vault(..))) {
+        problems.add_value(
+            node.at,
+            key,
+            "what logs in to a Vault server cannot come from one; name a file or credential",
+        );
+    }
+    sources
 }
 
 /// The one source that `node`, the value of `key`, names.
@@ -45,7 +63,6 @@ pub fn one(node: &Node<'_>, key: &str, check: Check<'_>, problems: &mut Problems
     let mut named = KINDS.into_iter().filter(|kind| section.node(kind).is_some());
     match (named.next(), named.next()) {
         (Some(kind), None) => elsewhere(section, kind, problems),
-        (None, _) if section.node("vault").is_some() => None,
         (None, _) => {
             problems.add_missing(section.at, format!("{key} needs one of {}", KINDS.join(", ")));
             None
@@ -83,6 +100,14 @@ fn elsewhere(section: Section<'_, '_>, kind: &str, problems: &mut Problems<'_>) 
         "file" => section.read(kind, problems, file_path).map(SecretSource::File),
         "env" => section.read(kind, problems, variable_name).map(SecretSource::Env),
         "credential" => section.read(kind, problems, credential_name).map(SecretSource::Credential),
+        "vault" => {
+            let at = section.at_key(kind);
+            let (place, field) = vaults::place(section, kind, problems)?;
+            if field.is_none() {
+                problems.add_value(at, kind, "it names no field; write \"mount/path#field\"");
+            }
+            Some(SecretSource::Vault(place, field?))
+        }
         _ => command(section.node(kind)?, problems),
     }
 }

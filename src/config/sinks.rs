@@ -1,21 +1,26 @@
 //! The places where a token is delivered.
 
+use std::collections::BTreeMap;
+
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::read::{Section, choice, expected, file_path, flag, mode, text};
+use crate::config::vaults;
 use crate::document::Document;
 use crate::name::SinkId;
 use crate::preset::Preset;
-use crate::settings::{FileContent, FileFormat, FileSettings, SinkSettings};
+use crate::settings::{FileContent, FileFormat, FileSettings, SinkPlace, SinkSettings, VaultSettings};
 use crate::template;
 
 pub(super) const SINK: Keys<'static> = Keys {
     table: "a sink",
-    accepted: &["file", "format", "template", "template_file", "mode", "owner", "group", "required"],
-    later: &["vault", "server", "mount", "fields"],
+    accepted: &["file", "vault", "format", "template", "template_file", "mode", "owner", "group", "required"],
+    later: &[],
 };
+const VAULT: Keys<'static> =
+    Keys { table: "a Vault sink", accepted: &["vault", "server", "mount", "fields", "required"], later: &[] };
 
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;
@@ -33,8 +38,16 @@ pub fn read(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_
 
 fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
     let section = Section::of(node, "sinks", problems)?;
+    if section.node("vault").is_some() && section.node("file").is_none() {
+        return vault(section, preset, problems);
+    }
     problems.check_keys(section.table, &SINK);
-    if section.node("file").is_none() && section.node("vault").is_none() {
+    if section.node("vault").is_some() {
+        let remedy = "a sink is a file or a secret in Vault; make two of them";
+        problems.add_value(section.at_key("vault"), "vault", remedy);
+        return None;
+    }
+    if section.node("file").is_none() {
         problems.add_missing(section.at, "a sink needs a file: { file = \"/run/tokend/tokens/name\" }");
     }
     let path = section.read("file", problems, file_path);
@@ -45,7 +58,7 @@ fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -
     let required = section.read("required", problems, flag).unwrap_or(true);
     let file = FileSettings { path: path?, content, mode, owner, group };
     let id = SinkId::new(&file.path.to_string_lossy());
-    Some((section.at_key("file"), SinkSettings { id, required, file }))
+    Some((section.at_key("file"), SinkSettings { id, required, place: SinkPlace::File(file) }))
 }
 
 /// What the file holds: one of three keys says so.
@@ -63,19 +76,49 @@ fn content(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Pro
         ("env", FileFormat::Env),
     ];
     let format = section.read("format", problems, |node| choice(node, &formats)).unwrap_or_default();
-    let template = section.read("template", problems, |node| {
-        let source = node.text().ok_or_else(|| expected("a template in quotes", node))?;
-        // Without the preset nobody knows what is exported; that it is missing was told.
-        let Some(preset) = preset else { return Ok(source) };
-        let exported: Vec<&str> = preset.exports().collect();
-        template::check(source, &Document::FIELDS, &exported).map(|()| source).map_err(|fault| fault.to_string())
-    });
+    let template = section.read("template", problems, |node| template_in(node, preset));
     let file = section.read("template_file", problems, file_path);
     match (template, file) {
         (Some(source), _) => FileContent::Template(source.into()),
         (None, Some(path)) => FileContent::TemplateFile(path),
         (None, None) => FileContent::Format(format),
     }
+}
+
+/// A template over the `json` fields.
+fn template_in<'a>(node: &Node<'a>, preset: Option<&Preset>) -> Result<&'a str, String> {
+    let source = node.text().ok_or_else(|| expected("a template in quotes", node))?;
+    // Without the preset nobody knows what is exported; that it is missing was told.
+    let Some(preset) = preset else { return Ok(source) };
+    let exported: Vec<&str> = preset.exports().collect();
+    template::check(source, &Document::FIELDS, &exported).map(|()| source).map_err(|fault| fault.to_string())
+}
+
+/// `{ vault = "secret/path", server = "main", fields = { … } }`.
+fn vault(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
+    problems.check_keys(section.table, &VAULT);
+    let at = section.at_key("vault");
+    let required = section.read("required", problems, flag).unwrap_or(true);
+    let fields = section.node("fields").map(|node| fields(node, preset, problems)).unwrap_or_default();
+    let (place, field) = vaults::place(section, "vault", problems)?;
+    if field.is_some() {
+        problems.add_value(at, "vault", "a sink is a whole secret; remove # and what follows, or use fields");
+    }
+    let id = SinkId::new(&place.to_string());
+    Some((at, SinkSettings { id, required, place: SinkPlace::Vault(VaultSettings { place, fields }) }))
+}
+
+/// `{ TOKEN = "{{ access_token }}" }`: each a template over the `json` fields.
+fn fields(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    let Some(section) = Section::of(node, "fields", problems) else { return BTreeMap::new() };
+    let mut fields = BTreeMap::new();
+    for (key, entry) in section.table {
+        match template_in(&entry.node, preset) {
+            Ok(source) => drop(fields.insert(key.to_string(), source.to_owned())),
+            Err(wrong) => problems.add_value(entry.node.at, key, &wrong),
+        }
+    }
+    fields
 }
 
 /// Others may read a token if the operator says so; they may never replace it.

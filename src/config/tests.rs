@@ -10,6 +10,7 @@ mod difference;
 mod merging;
 mod presets;
 mod slots;
+mod vaults;
 mod wrong;
 
 fn source(path: &str, text: &str) -> SourceText {

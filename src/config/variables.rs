@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::config::node::{Content, Entry, Node, Table};
 use crate::config::place::At;
-use crate::config::problems::{Problems, later, one_of, shown};
+use crate::config::problems::{Problems, one_of, shown};
 
 /// A variable that is ours: its name and value.
 pub type Variable<'a> = (&'a str, &'a str);
@@ -20,6 +20,8 @@ pub struct Variables<'a> {
     pub log: Table<'a>,
     /// Of `[providers.*]`, by name.
     pub providers: BTreeMap<String, Table<'a>>,
+    /// Of `[vaults.*]`, by name.
+    pub vaults: BTreeMap<String, Table<'a>>,
 }
 
 /// The variables that are ours, by name: those that begin with `TOKEND_` and contain `__`.
@@ -32,14 +34,14 @@ pub fn ours(environment: &[(String, String)]) -> Vec<Variable<'_>> {
     ours
 }
 
-/// Sorts `variables` by the key that they set. `providers` are the names in the files: they decide
-/// where a name with two underscores ends.
-pub fn sort<'a>(variables: &[Variable<'a>], providers: &[&str], problems: &mut Problems<'_>) -> Variables<'a> {
+/// Sorts `variables` by the key that they set. `names` are those of providers and of Vault servers in
+/// the files: they decide where a name with two underscores ends.
+pub fn sort<'a>(variables: &[Variable<'a>], names: (&[&str], &[&str]), problems: &mut Problems<'_>) -> Variables<'a> {
     let mut sorted = Variables::default();
     for (index, (name, value)) in variables.iter().enumerate() {
         let at = At::Variable(index);
         let node = Node { at, content: Content::Untyped(value) };
-        if let Err(text) = sorted.set(name, node, providers) {
+        if let Err(text) = sorted.set(name, node, names) {
             problems.add(at, text);
         }
     }
@@ -47,7 +49,7 @@ pub fn sort<'a>(variables: &[Variable<'a>], providers: &[&str], problems: &mut P
 }
 
 impl<'a> Variables<'a> {
-    fn set(&mut self, name: &str, node: Node<'a>, providers: &[&str]) -> Result<(), String> {
+    fn set(&mut self, name: &str, node: Node<'a>, names: (&[&str], &[&str])) -> Result<(), String> {
         let path = name.strip_prefix("TOKEND_").unwrap_or(name);
         if path.chars().any(|c| c.is_ascii_lowercase()) {
             return Err(format!("write its name in capitals: {}", name.to_ascii_uppercase()));
@@ -58,13 +60,16 @@ impl<'a> Variables<'a> {
             "daemon" => insert(&mut self.daemon, rest, node),
             "log" => insert(&mut self.log, rest, node),
             "providers" => {
-                let (provider, key) = split_provider(rest, providers)?;
+                let (provider, key) = split_name(section, rest, names.0)?;
                 insert(self.providers.entry(provider.into()).or_default(), key, node)
             }
-            "vaults" => Err(later("vaults")),
+            "vaults" => {
+                let (vault, key) = split_name(section, rest, names.1)?;
+                insert(self.vaults.entry(vault.into()).or_default(), key, node)
+            }
             "tokens" | "presets" => Err(format!("variables do not reach [{section}.*]; set it in a file")),
             other => {
-                let remedy = one_of(other, ["daemon", "log", "providers"].into_iter());
+                let remedy = one_of(other, ["daemon", "log", "providers", "vaults"].into_iter());
                 Err(format!("unknown section {}; {remedy}", shown(other)))
             }
         }
@@ -72,11 +77,11 @@ impl<'a> Variables<'a> {
 }
 
 /// `op__client_id` → `op`, `client_id`. The longest name that a file knows wins.
-fn split_provider<'p>(path: &'p str, providers: &[&str]) -> Result<(&'p str, &'p str), String> {
+fn split_name<'p>(section: &str, path: &'p str, names: &[&str]) -> Result<(&'p str, &'p str), String> {
     let known = |name: &&&str| path.strip_prefix(**name).is_some_and(|rest| rest.starts_with("__"));
-    let end = match providers.iter().filter(known).max_by_key(|name| name.len()) {
+    let end = match names.iter().filter(known).max_by_key(|name| name.len()) {
         Some(name) => name.len(),
-        None => path.find("__").ok_or("write TOKEND_PROVIDERS__NAME__KEY")?,
+        None => path.find("__").ok_or_else(|| format!("write TOKEND_{}__NAME__KEY", section.to_ascii_uppercase()))?,
     };
     Ok((&path[..end], &path[end + 2..]))
 }

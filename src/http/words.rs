@@ -82,6 +82,16 @@ impl Peer {
     }
 }
 
+/// What went wrong on the way to the server called `name`, which had `timeout` to answer.
+#[must_use]
+pub fn words_of(error: &reqwest::Error, name: &str, timeout: Duration) -> String {
+    let peer = Peer { name: name.to_owned(), timeout, connect_timeout: timeout * 3 / 4 };
+    if error.is_timeout() && !error.is_connect() {
+        return peer.silent().to_string();
+    }
+    peer.failure(error).to_string()
+}
+
 /// Whether it is the fault of certificates on either side.
 pub(crate) fn is_about_tls(error: &reqwest::Error) -> bool {
     find::<rustls::Error>(error).is_some()

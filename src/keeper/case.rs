@@ -82,7 +82,7 @@ impl Case {
         try_denied_again(&mut self.entry);
         try_hooks_again(slot, &before, &mut self.entry);
         let same_content = |token: &TokenSettings, sink: &SinkSettings| {
-            let same = |(t, s): (&TokenSettings, &SinkSettings)| s.file == sink.file && t.name == token.name;
+            let same = |(t, s): (&TokenSettings, &SinkSettings)| s.place == sink.place && t.name == token.name;
             before.id == slot.id && before.sink(&sink.id).is_some_and(same)
         };
         for (_, sink) in slot.sinks().filter(|(token, sink)| !same_content(token, sink)) {

@@ -75,7 +75,9 @@ impl Keeper {
         for name in tokens {
             let Some(slot) = self.config.slot_of(name) else { continue };
             let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
-            let made = |sink: &&SinkSettings| matches!(sink.file.content, FileContent::TemplateFile(_));
+            let made = |sink: &&SinkSettings| {
+                sink.file().is_some_and(|file| matches!(file.content, FileContent::TemplateFile(_)))
+            };
             let mine = slot.sinks().filter(|(token, _)| token.name == *name).map(|(_, sink)| sink);
             for sink in mine.filter(made) {
                 case.look_again_at(&sink.id);

@@ -88,13 +88,13 @@ fn what_is_delivered_to_a_sink_that_has_left_is_withdrawn() {
 #[test]
 fn a_delivery_under_way_does_not_hide_that_its_sink_was_changed() {
     let (slot, mut other_mode) = (plain_slot(), plain_slot());
-    other_mode.tokens[0].sinks[0].file.mode = 0o640;
+    file_of(&mut other_mode).mode = 0o640;
     let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
     keeper.adopt(config(&[other_mode]), at(1));
     take_home(&mut keeper, &delivery, at(2));
     let again = turn(&mut keeper, at(2));
     let [Task::Deliver(delivery)] = again.as_slice() else { panic!("{again:?}") };
-    assert_eq!(delivery.sink().file.mode, 0o640);
+    assert_eq!(delivery.sink().file().unwrap().mode, 0o640);
     take_home(&mut keeper, &again, at(3));
     assert!(receipt(&keeper, &slot).unwrap().verified);
     assert_eq!(turn(&mut keeper, at(3)).len(), 0);
@@ -165,7 +165,7 @@ fn one_changed_token_among_a_thousand_touches_one_slot() {
     assert!(keeper.is_ready());
     assert_eq!(turn(&mut keeper, at(10)).len(), 0);
     let mut edited = slots.clone();
-    edited[500].tokens[0].sinks[0].file.mode = 0o640;
+    file_of(&mut edited[500]).mode = 0o640;
     keeper.adopt(config(&edited), at(20));
     assert_eq!(keeper.changed.len(), 1);
     assert!(keeper.turn(at(20)).is_empty(), "nothing is to be saved");

@@ -331,7 +331,7 @@ fn it_looks_again_when_what_a_sink_holds_expires() {
 #[test]
 fn a_slot_without_history_first_reads_the_generation_that_its_sinks_hold() {
     let mut slot = plain_slot();
-    slot.tokens[0].sinks[0].file.content = FileContent::Format(FileFormat::Json);
+    file_of(&mut slot).content = FileContent::Format(FileFormat::Json);
     let mut entry = Entry::new(slot.identity.clone());
     check(&slot, &entry, 0, &["recall the generation"], None);
     record(&slot, &mut entry, JobResult::Recalled(Generation(41)), at(0));

@@ -1,11 +1,17 @@
 //! Notes what the sinks hold. Each has its own receipt and its own retries (L15).
 
-use crate::access_token::Generation;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access_token::{AccessToken, Generation};
 use crate::job::Delivered;
 use crate::ledger::{Entry, Held, Receipt, SinkRetry};
 use crate::name::SinkId;
 use crate::record::{Durability, unreachable_wait};
 use crate::time::Timestamp;
+
+/// How soon a sink that another tokend is ahead in is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_mins(5);
 
 /// Notes what came of a delivery.
 pub(crate) fn record_delivery(
@@ -34,6 +40,30 @@ pub(crate) fn record_delivery(
             Durability::None
         }
     }
+}
+
+/// Notes that another tokend has written a higher generation. While that lives it is left alone; once
+/// it has expired ours goes on above it, in all sinks (contract §4).
+pub(crate) fn record_overtaken(
+    entry: &mut Entry,
+    sink: &SinkId,
+    (generation, expires_at): (Generation, Timestamp),
+    now: Timestamp,
+) -> Durability {
+    if expires_at > now {
+        let receipt = entry.receipts.entry(sink.clone()).or_default();
+        let reason = format!("another tokend writes there: it holds generation {generation} until {expires_at}");
+        let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
+        receipt.retry = Some(SinkRetry { reason, attempts, not_before: expires_at.min(now + LOOK_AGAIN) });
+        return Durability::None;
+    }
+    if generation >= entry.generation {
+        entry.generation = generation.next();
+        let numbered = |token: &Arc<AccessToken>| AccessToken { generation: generation.next(), ..(**token).clone() };
+        entry.access_token = entry.access_token.as_ref().map(numbered).map(Arc::new);
+    }
+    entry.receipts.entry(sink.clone()).or_default().retry = None;
+    Durability::Token
 }
 
 /// Notes what came of a withdrawal.

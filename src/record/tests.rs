@@ -439,3 +439,22 @@ fn a_refusal_may_ask_for_patience_as_well() {
     answer(&slot, &mut entry, Err(refused("access_denied")), at(20));
     assert!(entry.plea.is_none());
 }
+
+// ---- another tokend (contract §4)
+
+#[test]
+fn a_higher_generation_elsewhere_is_left_alone_while_it_lives_and_then_gone_above() {
+    let slot = plain_slot();
+    let mut entry = nothing_known(&slot);
+    answer(&slot, &mut entry, Ok(issued("ours", at(0), AN_HOUR)), at(0));
+    let sink = slot.tokens[0].sinks[0].id.clone();
+    let overtaken = |until| JobResult::Overtaken { sink: sink.clone(), generation: Generation(9), expires_at: until };
+    assert_eq!(record(&slot, &mut entry, overtaken(at(100)), at(1)), Durability::None);
+    let retry = entry.receipts[&sink].retry.clone().unwrap();
+    assert_eq!((retry.not_before, entry.generation), (at(100), Generation(1)));
+    assert!(retry.reason.starts_with("another tokend writes there: it holds generation 9 until"), "{retry:?}");
+    assert_eq!(record(&slot, &mut entry, overtaken(at(100)), at(100)), Durability::Token);
+    let held = entry.access_token.as_ref().unwrap();
+    assert_eq!((held.generation, entry.generation, held.secret.expose()), (Generation(10), Generation(10), "ours"));
+    assert!(entry.receipts[&sink].retry.is_none());
+}

@@ -57,7 +57,7 @@ pub(crate) fn needs(config: &Config) -> Needs {
         }
     }
     for (token, sink) in config.slots.iter().flat_map(|slot| slot.sinks()) {
-        if let FileContent::TemplateFile(path) = &sink.file.content {
+        if let Some(FileContent::TemplateFile(path)) = sink.file().map(|file| &file.content) {
             needs.entry(path.clone()).or_default().insert((FileKind::Template, token.name.clone()));
         }
     }

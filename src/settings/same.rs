@@ -30,6 +30,7 @@ impl SecretSource {
             (Self::File(a), Self::File(b)) => a == b,
             (Self::Env(a), Self::Env(b)) | (Self::Credential(a), Self::Credential(b)) => a == b,
             (Self::Command(a), Self::Command(b)) => a == b,
+            (Self::Vault(a, field), Self::Vault(b, other)) => a == b && field == other,
             _ => false,
         }
     }

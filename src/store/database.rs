@@ -15,7 +15,7 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags, TransactionBehavior, par
 use crate::ledger::Entry;
 use crate::name::Identity;
 use crate::seal::{Room, SealingKey};
-use crate::store::{Change, row};
+use crate::store::{Change, VaultToken, row};
 
 /// The only schema so far; a higher one in the file is a newer tokend's.
 pub const SCHEMA: i64 = 1;
@@ -41,6 +41,13 @@ const SETTINGS: &str = "
     PRAGMA cell_size_check = ON;
 ";
 
+/// Made where it is missing: a tokend that does not know it leaves it alone.
+const CREATE_VAULT_TOKENS: &str =
+    "CREATE TABLE IF NOT EXISTS vault_tokens (login TEXT NOT NULL UNIQUE, token BLOB NOT NULL) STRICT";
+const KEEP_VAULT_TOKEN: &str = "INSERT INTO vault_tokens (login, token) VALUES (?1, ?2)
+    ON CONFLICT (login) DO UPDATE SET token = excluded.token";
+const FORGET_VAULT_TOKEN: &str = "DELETE FROM vault_tokens WHERE login = ?1";
+
 const PUT: &str = "INSERT INTO slots (identity, facts) VALUES (?1, ?2)
     ON CONFLICT (identity) DO UPDATE SET facts = excluded.facts";
 const REMOVE: &str = "DELETE FROM slots WHERE identity = ?1";
@@ -48,6 +55,11 @@ const REMOVE: &str = "DELETE FROM slots WHERE identity = ?1";
 /// What a row is sealed for: it opens in the place of no other slot.
 fn purpose(identity: &str) -> String {
     format!("tokend slot {identity}")
+}
+
+/// What the token of a login is sealed for.
+fn vault_purpose(login: &str) -> String {
+    format!("tokend vault {login}")
 }
 
 /// The open database.
@@ -116,6 +128,21 @@ impl Database {
         if said == "ok" { Ok(()) } else { Err(corrupt()) }
     }
 
+    /// The tokens of logins to Vault that can be read; a login that is not among them is made anew.
+    pub fn vault_tokens(&self) -> Vec<VaultToken> {
+        let read = || -> Result<Vec<(String, Vec<u8>)>, Error> {
+            let mut select = self.connection.prepare("SELECT login, token FROM vault_tokens")?;
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let mut room = Room::default();
+        let mut open = |(login, sealed): (String, Vec<u8>)| {
+            let plain = self.key.open(&vault_purpose(&login), &sealed, &mut room).ok()?;
+            VaultToken::decode(&login, plain)
+        };
+        // There is no such table as long as there was no login.
+        read().unwrap_or_default().into_iter().filter_map(&mut open).collect()
+    }
+
     fn load(&self) -> Result<Vec<Entry>, Trouble> {
         let trouble = |error| trouble(&self.path, &error);
         let mut select = self.connection.prepare("SELECT identity, facts FROM slots").map_err(trouble)?;
@@ -172,6 +199,16 @@ impl Database {
                 }
                 Change::Remove(identity) => {
                     remove.execute([identity.as_str()])?;
+                }
+                Change::KeepVaultToken(token) => {
+                    let plain = token.encode().map_err(Unwritten::NotSealed)?;
+                    let sealed = self.key.seal(&vault_purpose(&token.login), &plain).map_err(Unwritten::NotSealed)?;
+                    transaction.execute(CREATE_VAULT_TOKENS, [])?;
+                    transaction.execute(KEEP_VAULT_TOKEN, params![token.login, sealed])?;
+                }
+                Change::ForgetVaultToken(login) => {
+                    transaction.execute(CREATE_VAULT_TOKENS, [])?;
+                    transaction.execute(FORGET_VAULT_TOKEN, [login.as_str()])?;
                 }
             }
         }

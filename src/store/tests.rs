@@ -430,3 +430,29 @@ fn a_state_that_was_removed_is_not_written() {
     let said = save(&opened.store, vec![put(&full("a"))]).unwrap_err();
     assert!(said.ends_with("state.db was removed while tokend runs: start it again"), "{said}");
 }
+
+#[test]
+fn the_token_of_a_login_is_kept_sealed_and_forgotten() {
+    let place = TempDir::new().unwrap();
+    let kept = |login: &str| VaultToken {
+        login: login.into(),
+        token: Secret::new(SECRET.into()),
+        expires_at: Some(NOW),
+        renewable: true,
+    };
+    let opened = open(&place);
+    assert!(opened.vault_tokens.is_empty());
+    let saver = opened.store.saver();
+    saver.keep_vault_token(kept("main https://v"));
+    saver.keep_vault_token(kept("other https://v"));
+    saver.forget_vault_token("other https://v".into());
+    drop(saver);
+    opened.store.close().unwrap();
+    let opened = open(&place);
+    let [token] = opened.vault_tokens.as_slice() else { panic!("{:?}", opened.vault_tokens) };
+    assert_eq!((token.login.as_str(), token.expires_at, token.renewable), ("main https://v", Some(NOW), true));
+    assert!(token.token.same_as(&Secret::new(SECRET.into())));
+    opened.store.close().unwrap();
+    let state = fs::read(place.path().join(DATABASE)).unwrap();
+    assert!(!state.windows(10).any(|ten| ten == &SECRET.as_bytes()[..10]));
+}

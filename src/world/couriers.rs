@@ -16,9 +16,12 @@ use crate::name::{Identity, SinkId};
 use crate::settings::FileContent;
 use crate::sink::file::{FilePut, directory_of, generation, put_all, remove};
 use crate::sink::template_file;
+use crate::sink::vault::{Put, VaultPut};
 use crate::slot::Slot;
 use crate::task::Delivery;
 use crate::template;
+use crate::time::Timestamp;
+use crate::vaults::Vaults;
 use crate::world::home::Home;
 
 /// How many files are brought together at most.
@@ -27,9 +30,9 @@ const LOAD: usize = 64;
 const COURIERS: usize = 4;
 
 /// The couriers, as many under way for each directory as it has loads.
-#[derive(Debug)]
 pub(crate) struct Couriers {
     own_roots: Arc<[PathBuf]>,
+    vaults: Vaults,
     home: Home,
     rounds: Arc<Mutex<HashMap<PathBuf, Round>>>,
 }
@@ -42,13 +45,14 @@ struct Round {
 }
 
 impl Couriers {
-    pub(crate) fn new(own_roots: Vec<PathBuf>, home: Home) -> Self {
-        Self { own_roots: own_roots.into(), home, rounds: Arc::default() }
+    pub(crate) fn new(own_roots: Vec<PathBuf>, vaults: Vaults, home: Home) -> Self {
+        Self { own_roots: own_roots.into(), vaults, home, rounds: Arc::default() }
     }
 
     /// Puts `delivery` with what else goes to its directory.
     pub(crate) fn deliver(&self, delivery: Delivery) {
-        let directory = directory_of(&delivery.sink().file.path).to_path_buf();
+        let Some(file) = delivery.sink().file() else { return self.deliver_to_vault(delivery) };
+        let directory = directory_of(&file.path).to_path_buf();
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         rounds.entry(directory).or_default().waiting.push((Timeline::present(), delivery));
     }
@@ -77,11 +81,27 @@ impl Couriers {
 
     /// Reads the highest generation that the sinks of `slot` hold.
     pub(crate) fn recall(&self, slot: Arc<Slot>) {
-        let home = self.home.clone();
-        spawn_blocking(move || {
-            let held = slot.sinks().filter_map(|(_, sink)| generation(&sink.file)).max();
-            let result = JobResult::Recalled(held.unwrap_or(Generation::NONE));
-            home.send(Timeline::present(), Outcome { identity: slot.identity.clone(), result });
+        let (home, vaults) = (self.home.clone(), self.vaults.clone());
+        tokio::spawn(async move {
+            let files = Arc::clone(&slot);
+            let in_files = spawn_blocking(move || files.sinks().filter_map(|(_, sink)| generation(sink.file()?)).max());
+            let mut held = in_files.await.ok().flatten().unwrap_or(Generation::NONE);
+            for place in slot.sinks().filter_map(|(_, sink)| sink.vault()).map(|vault| &vault.place) {
+                let there = vaults.generation(place, slot.id.as_str()).await;
+                held = held.max(there.unwrap_or(Generation::NONE));
+            }
+            let outcome = Outcome { identity: slot.identity.clone(), result: JobResult::Recalled(held) };
+            home.send(Timeline::present(), outcome);
+        });
+    }
+
+    /// Brings `delivery` to Vault: by itself, so that a server that is silent delays nobody else.
+    fn deliver_to_vault(&self, delivery: Delivery) {
+        let (home, vaults) = (self.home.clone(), self.vaults.clone());
+        tokio::spawn(async move {
+            let timeline = Timeline::present();
+            let result = bring_to_vault(&delivery, &vaults).await;
+            home.send(timeline, Outcome { identity: delivery.slot.identity.clone(), result });
         });
     }
 
@@ -89,7 +109,9 @@ impl Couriers {
     pub(crate) fn withdraw(&self, identity: Identity, sink: SinkId, fingerprint: Fingerprint) {
         let home = self.home.clone();
         spawn_blocking(move || {
-            let result = remove(Path::new(sink.as_str()), fingerprint);
+            let path = Path::new(sink.as_str());
+            // What is in Vault stays there.
+            let result = if path.is_absolute() { remove(path, fingerprint) } else { Ok(()) };
             home.send(Timeline::present(), Outcome { identity, result: JobResult::Withdrawn { sink, result } });
         });
     }
@@ -113,9 +135,10 @@ fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Optio
 fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
     let (mut puts, mut brought) = (Vec::with_capacity(load.len()), Vec::with_capacity(load.len()));
     for item @ (timeline, delivery) in load {
-        match content_of(delivery) {
+        let Some(settings) = delivery.sink().file() else { continue };
+        match content_of(delivery, &settings.content) {
             Ok(content) => {
-                puts.push(FilePut { settings: &delivery.sink().file, content });
+                puts.push(FilePut { settings, content });
                 brought.push(item);
             }
             Err(reason) => home.send(*timeline, outcome_of(delivery, Err(reason))),
@@ -127,15 +150,39 @@ fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
     }
 }
 
-fn content_of(delivery: &Delivery) -> Result<Zeroizing<Vec<u8>>, String> {
+fn content_of(delivery: &Delivery, content: &FileContent) -> Result<Zeroizing<Vec<u8>>, String> {
     let document = Document::new(&delivery.token().name, &delivery.slot.id, &delivery.access_token);
-    match &delivery.sink().file.content {
+    match content {
         FileContent::Format(format) => {
             Ok(Zeroizing::new(document.render(*format, &delivery.slot.provider.preset.scheme)))
         }
         FileContent::Template(source) => template::render(source, &document).map_err(|fault| fault.to_string()),
         FileContent::TemplateFile(path) => template::render(&template_file::read(path)?, &document)
             .map_err(|fault| format!("template_file {}: {fault}", path.display())),
+    }
+}
+
+async fn bring_to_vault(delivery: &Delivery, vaults: &Vaults) -> JobResult {
+    let (token, slot, held) = (delivery.token(), &delivery.slot, &delivery.access_token);
+    let document = Document::new(&token.name, &slot.id, held);
+    let result = match delivery.sink().vault() {
+        Some(settings) => match document.fields(&settings.fields) {
+            Ok(fields) => {
+                let (place, slot) = (&settings.place, slot.id.as_str());
+                vaults.put(&VaultPut { place, fields, slot, generation: held.generation }).await
+            }
+            Err(why) => Err(format!("{}: fields: {why}", settings.place)),
+        },
+        None => Err("it is no secret in Vault".into()),
+    };
+    let sink = delivery.sink().id.clone();
+    let (generation, expires_at) = (held.generation, held.expires_at);
+    match result {
+        Ok(Put::Done(delivered)) => JobResult::Delivered { sink, generation, expires_at, result: Ok(delivered) },
+        Ok(Put::Overtaken { generation, expires_at }) => {
+            JobResult::Overtaken { sink, generation, expires_at: expires_at.unwrap_or(Timestamp::EPOCH) }
+        }
+        Err(why) => JobResult::Delivered { sink, generation, expires_at, result: Err(why) },
     }
 }
 

@@ -53,6 +53,7 @@ enum Arrived {
     Delivery { sink: SinkId, generation: u64, result: Result<counts::Delivery, String> },
     Withdrawal { sink: SinkId, result: Result<(), String> },
     Hook { token: Name, event: HookEvent, generation: u64, result: Result<(), String> },
+    Overtaken { sink: SinkId, generation: u64 },
     Recall,
 }
 
@@ -183,6 +184,9 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
         JobResult::Notified { token, event, generation, result } => {
             Arrived::Hook { token: token.clone(), event: *event, generation: generation.0, result: result.clone() }
         }
+        JobResult::Overtaken { sink, generation, .. } => {
+            Arrived::Overtaken { sink: sink.clone(), generation: generation.0 }
+        }
         JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.clone(), result: result.clone() },
         JobResult::Delivered { sink, generation, result, .. } => {
             let result = match result {
@@ -211,6 +215,13 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
                     }
                     Standing::Good => tell_issue(slot, &case.entry, *generation, next),
                 }
+            }
+        }
+        Arrived::Overtaken { sink, generation } => {
+            let retry = case.entry.receipts.get(sink).and_then(|receipt| receipt.retry.as_ref());
+            if retry.is_none_or(|retry| worth_telling(retry.attempts)) {
+                let (token, slot) = names_of(case, sink);
+                warn!(token, %sink, generation, slot, "another tokend writes there");
             }
         }
         Arrived::Delivery { sink, generation, result: Ok(_) } => {

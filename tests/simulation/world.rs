@@ -591,7 +591,7 @@ fn outlived(entry: &Entry, persist: Persist) -> Entry {
 }
 
 fn content_of(delivery: &Delivery, slot: usize, expires_at: Ms) -> Content {
-    let json = delivery.sink().file.content == FileContent::Format(FileFormat::Json);
+    let json = delivery.sink().file().is_some_and(|file| file.content == FileContent::Format(FileFormat::Json));
     let token = &delivery.access_token;
     let mut hash = Rng::of(u64::from(json), &[token.generation.0, expires_at as u64, slot as u64]);
     let mut fingerprint = [0; 16];

@@ -19,7 +19,7 @@ fn what_is_not_said_has_a_default() {
     assert_eq!(provider.parameters["environment"], "production");
     let token = &config.slots[0].tokens[0];
     assert!(token.required && token.sinks[0].required);
-    assert_eq!(token.sinks[0].file.mode, 0o600);
+    assert_eq!(token.sinks[0].file().unwrap().mode, 0o600);
 }
 
 #[test]
@@ -109,9 +109,10 @@ TOKEND_PROVIDERS__OP__CLIENT_SECRET__FIL: unknown key "fil"; did you mean "file"
 TOKEND_PROVIDERS__OP__TLS: expected a table, found a string
 TOKEND_PROVIDERS__OP__TLS__CA_FILE: another variable sets tls as a whole; keep one of them
 TOKEND_TOKENS__A__REQUIRED: variables do not reach [tokens.*]; set it in a file
-TOKEND_VAULTS__MAIN__ADDRESS: "vaults" is not yet in this version; remove it
-TOKEND__\u{1b}[2J: unknown section "_\u{1b}[2j"; choose one of daemon, log, providers
-TOKEND__X: unknown section "_x"; choose one of daemon, log, providers
+TOKEND_VAULTS__MAIN__ADDRESS: a Vault server needs auth: auth = { method = "approle", … }
+TOKEND_VAULTS__MAIN__ADDRESS: not a URL: relative URL without a base
+TOKEND__\u{1b}[2J: unknown section "_\u{1b}[2j"; choose one of daemon, log, providers, vaults
+TOKEND__X: unknown section "_x"; choose one of daemon, log, providers, vaults
 "#;
     assert_eq!(told(parse_all(&[source("t.toml", GOOD)], &environment)).trim(), expected.trim());
 }

@@ -86,9 +86,10 @@ fn sections_that_are_unknown_or_of_the_wrong_type_are_named() {
         r#"
 t.toml:1:1: providers takes tables with names, such as [providers.NAME]
 t.toml:2:10: daemon: expected a table, found an integer
-t.toml:3:1: unknown section "colour"; choose one of daemon, log, presets, providers, tokens
+t.toml:3:1: unknown section "colour"; choose one of daemon, log, presets, providers, tokens, vaults
 t.toml:4:2: unknown section "token"; did you mean "tokens"?
-t.toml:5:2: "vaults" is not yet in this version; remove it
+t.toml:5:1: a Vault server needs address: address = "https://…"
+t.toml:5:1: a Vault server needs auth: auth = { method = "approle", … }
 t.toml:7:5: x: expected a table, found an integer
 "#,
     );
@@ -246,15 +247,16 @@ issuer = "https://as.example"
 6:17: client_secret: both env and file are given; keep one of them
 11:26: env: it is not the name of a variable: letters, digits and _, the first no digit
 11:55: credential: it is not the name of a credential: visible ASCII without / and :
-11:69: client_secret needs one of command, credential, env, file
+11:69: client_secret needs one of command, credential, env, file, vault
 11:85: command: it is empty; write ["/path/of/program", "argument"]
 11:103: command: the program's path is not absolute; begin it with /
-11:124: "vault" is not yet in this version; remove it
+11:122: which Vault server is meant? add a [vaults.NAME] table
+11:132: vault: it needs a path below the mount: "secret/path"
 11:146: client_secret: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
 11:149: client_secret: it is empty, and an empty secret is not a secret
 11:153: client_secret: it holds a control character (a newline inside, or binary data)
 11:175: file: the path is not absolute; begin it with /
-11:188: client_secret needs one of command, credential, env, file
+11:188: client_secret needs one of command, credential, env, file, vault
 11:190: unknown key "fil"; did you mean "file"?
 14:17: client_secret: the list is empty; name at least one secret
 "#,
@@ -317,7 +319,8 @@ follow = { file = "/x" }
 8:67: format: "yaml" is not accepted here; choose one of raw, header, json, env
 8:86: mode: "0666" lets everyone replace the token; write "0664" or less
 8:101: file: the path names a directory; name the file
-8:112: "vault" is not yet in this version; remove it
+8:110: which Vault server is meant? add a [vaults.NAME] table
+8:120: vault: it needs a path below the mount: "secret/path"
 8:127: a sink needs a file: { file = "/run/tokend/tokens/name" }
 8:131: sinks: expected a table, found an integer
 9:20: lead: expected a duration in quotes such as "90s", found an integer

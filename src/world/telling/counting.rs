@@ -22,6 +22,6 @@ pub(super) fn count(arrived: &Arrived, case: &Case, counts: &Counts) {
         Arrived::Delivery { sink, result, .. } => {
             counts.delivery(sink, *result.as_ref().unwrap_or(&counts::Delivery::Failed));
         }
-        Arrived::Withdrawal { .. } | Arrived::Hook { .. } | Arrived::Recall => {}
+        Arrived::Withdrawal { .. } | Arrived::Overtaken { .. } | Arrived::Hook { .. } | Arrived::Recall => {}
     }
 }

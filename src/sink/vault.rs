@@ -1,0 +1,104 @@
+//! A token in a secret of Vault's KV engine. What is there is read first: the same is not written
+//! again, a higher generation of the same slot that still lives is left alone, and nothing that
+//! somebody else wrote at the same moment is overwritten unread.
+//!
+//! It is given a way to the server, with a token; it knows neither logins nor formats.
+
+use serde_json::{Map, Value};
+
+use crate::access_token::Generation;
+use crate::job::Delivered;
+use crate::settings::VaultPlace;
+use crate::sink::fingerprint;
+use crate::time::Timestamp;
+use crate::vault::{Found, Trouble, Vault};
+use zeroize::Zeroizing;
+
+/// How often what others write at the same moment is read again.
+const CONFLICTS: usize = 4;
+
+/// What a secret is to hold.
+pub struct VaultPut<'a> {
+    /// Where.
+    pub place: &'a VaultPlace,
+    /// All its fields.
+    pub fields: Map<String, Value>,
+    /// The slot whose token it is.
+    pub slot: &'a str,
+    /// Its number.
+    pub generation: Generation,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It holds what it should.
+    Done(Delivered),
+    /// It holds a higher generation of the same slot: another tokend writes there.
+    Overtaken {
+        /// That generation.
+        generation: Generation,
+        /// When that expires, where it says so.
+        expires_at: Option<Timestamp>,
+    },
+}
+
+/// Makes the secret hold what it should.
+///
+/// Errors: what the server said, or that others write there all the time.
+pub async fn put(vault: &Vault, put: &VaultPut<'_>) -> Result<Put, Trouble> {
+    for _ in 0..CONFLICTS {
+        let found = vault.read(put.place).await?;
+        match judge(&found, put) {
+            Verdict::Same => return Ok(Put::Done(done(put, false))),
+            Verdict::Ahead(generation, expires_at) => return Ok(Put::Overtaken { generation, expires_at }),
+            Verdict::Older => {}
+        }
+        match vault.write(put.place, &put.fields, found.version).await {
+            Ok(()) => return Ok(Put::Done(done(put, true))),
+            Err(Trouble::Conflict) => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Err(Trouble::Failed(format!("{}: others write there all the time", put.place)))
+}
+
+/// The generation in what was found, if it is of a token of `slot`.
+#[must_use]
+pub fn generation(found: &Found, slot: &str) -> Option<Generation> {
+    found.fields.as_ref().filter(|fields| is_of(fields, slot)).and_then(generation_in)
+}
+
+enum Verdict {
+    Same,
+    Ahead(Generation, Option<Timestamp>),
+    Older,
+}
+
+fn judge(found: &Found, put: &VaultPut<'_>) -> Verdict {
+    let Some(fields) = &found.fields else { return Verdict::Older };
+    if *fields == put.fields {
+        return Verdict::Same;
+    }
+    let ahead = generation_in(fields).filter(|held| *held > put.generation && is_of(fields, put.slot));
+    let Some(generation) = ahead else { return Verdict::Older };
+    let expires_at = fields.get("expires_at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+    // Also where that has expired: ours must be numbered above it first.
+    Verdict::Ahead(generation, expires_at)
+}
+
+/// Generations of different slots are never compared. One that does not say whose it is, is ours:
+/// it has the fields that the configuration chose.
+fn is_of(fields: &Map<String, Value>, slot: &str) -> bool {
+    fields.get("slot").and_then(Value::as_str).is_none_or(|held| held == slot)
+}
+
+fn generation_in(fields: &Map<String, Value>) -> Option<Generation> {
+    let value = fields.get("generation")?;
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).map(Generation)
+}
+
+fn done(put: &VaultPut<'_>, written: bool) -> Delivered {
+    let text = Zeroizing::new(serde_json::to_vec(&put.fields).unwrap_or_default());
+    Delivered { written, fingerprint: fingerprint(&text) }
+}

@@ -1,0 +1,256 @@
+//! One login to one server. Who wants something of the server waits for the login that is under way;
+//! after one that failed nobody tries again before its time.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::http::Http;
+use crate::secret::Secret;
+use crate::settings::{VaultMethod, VaultPlace, VaultServer};
+use crate::sink::vault::{Put, VaultPut, put};
+use crate::spread::share;
+use crate::vault::{Found, Lease, Trouble, Vault};
+use crate::vaults::keeping::{Keeping, Kept};
+use crate::vaults::reading::Read;
+
+/// How many requests are under way at one server at most.
+const AT_A_TIME: usize = 8;
+/// A token that has less to live than this is not used any more.
+const MARGIN: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// What is wanted of a place.
+#[derive(Clone, Copy)]
+pub(crate) enum What<'a> {
+    /// That it holds this.
+    Put(&'a VaultPut<'a>),
+    /// What it holds.
+    Read,
+}
+
+/// What came of it.
+pub(crate) enum Reply {
+    Put(Put),
+    Read(Found),
+}
+
+impl What<'_> {
+    async fn of(self, vault: &Vault, place: &VaultPlace) -> Result<Reply, Trouble> {
+        match self {
+            Self::Put(wanted) => put(vault, wanted).await.map(Reply::Put),
+            Self::Read => vault.read(place).await.map(Reply::Read),
+        }
+    }
+}
+
+/// A server and how we stand with it.
+pub(crate) struct Session {
+    server: Arc<VaultServer>,
+    http: Http,
+    keeping: Arc<Keeping>,
+    standing: Mutex<Standing>,
+    places: Semaphore,
+    this: Weak<Session>,
+}
+
+#[derive(Default)]
+struct Standing {
+    token: Option<Token>,
+    /// Whether what was kept from before was looked at.
+    recalled: bool,
+    failed: Option<Failed>,
+}
+
+#[derive(Clone)]
+struct Token {
+    secret: Secret,
+    ends: Option<Instant>,
+}
+
+/// A login that failed.
+struct Failed {
+    why: String,
+    attempts: u32,
+    not_before: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(server: Arc<VaultServer>, http: Http, keeping: Arc<Keeping>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            server,
+            http,
+            keeping,
+            standing: Mutex::default(),
+            places: Semaphore::new(AT_A_TIME),
+            this: this.clone(),
+        })
+    }
+
+    pub(crate) fn server(&self) -> &VaultServer {
+        &self.server
+    }
+
+    /// Does `what` at `place` with a token that holds: once, and once more where the token turned out
+    /// to be spent.
+    ///
+    /// Errors: what is wrong, in words for a person.
+    pub(crate) async fn call(&self, place: &VaultPlace, what: What<'_>) -> Result<Reply, String> {
+        let told = |trouble: &dyn std::fmt::Display| format!("{place}: {trouble}");
+        let _place = self.places.acquire().await.map_err(|error| told(&error))?;
+        let token = self.token(None).await?;
+        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
+        let denied = match what.of(&vault, place).await {
+            Err(Trouble::Denied(why)) => why,
+            other => return other.map_err(|trouble| told(&trouble)),
+        };
+        if !matches!(vault.holds().await, Err(Trouble::Denied(_))) {
+            return Err(told(&format!("{denied}; its policies need read and update there")));
+        }
+        let token = self.token(Some(&token)).await?;
+        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
+        what.of(&vault, place).await.map_err(|trouble| told(&trouble))
+    }
+
+    /// A token that holds, as far as is known, other than `spent`.
+    async fn token(&self, spent: Option<&Secret>) -> Result<Secret, String> {
+        let mut standing = self.standing.lock().await;
+        if !standing.recalled && self.keeping.has_begun() {
+            standing.recalled = true;
+            let kept = self.keeping.find(&self.server);
+            standing.token = standing.token.take().or_else(|| kept.map(|kept| self.take(kept)));
+        }
+        let is_spent = |token: &Token| {
+            spent.is_some_and(|spent| spent.same_as(&token.secret))
+                || token.ends.is_some_and(|ends| ends <= Instant::now() + MARGIN)
+        };
+        if standing.token.as_ref().is_some_and(is_spent) {
+            standing.token = None;
+            self.keeping.forget(&self.server);
+        }
+        if let Some(token) = &standing.token {
+            return Ok(token.secret.clone());
+        }
+        if let Some(failed) = standing.failed.as_ref().filter(|failed| failed.not_before > Instant::now()) {
+            return Err(failed.why.clone());
+        }
+        match self.log_in().await {
+            Ok(lease) => {
+                info!(vault = %self.server.name, "logged in to Vault");
+                let token =
+                    self.take(Kept { token: lease.token, lifetime: lease.lifetime, renewable: lease.renewable });
+                standing.failed = None;
+                standing.token = Some(token.clone());
+                Ok(token.secret)
+            }
+            Err(why) => Err(self.note_failure(&mut standing, &why)),
+        }
+    }
+
+    fn note_failure(&self, standing: &mut Standing, why: &str) -> String {
+        let attempts = standing.failed.as_ref().map_or(0, |failed| failed.attempts) + 1;
+        let why = format!("vault {}: the login failed: {why}", self.server.name);
+        if attempts.is_power_of_two() {
+            warn!(vault = %self.server.name, attempts, reason = why, "no login to Vault");
+        }
+        let not_before = Instant::now() + wait(self.server.name.as_str(), attempts);
+        standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
+        why
+    }
+
+    async fn log_in(&self) -> Result<Lease, String> {
+        let VaultServer { login, .. } = &*self.server;
+        let read = Read::of(&login.method).await?;
+        let token = match &read {
+            Read::Token(token) => Some(token),
+            _ => None,
+        };
+        let vault = Vault::new(&self.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
+        match (vault.login(&login.mount, read.credentials(&login.method)).await, read) {
+            (Ok(lease), _) => Ok(lease),
+            // It need not be allowed to look at itself.
+            (Err(Trouble::Denied(_)), Read::Token(token)) => Ok(Lease { token, lifetime: None, renewable: false }),
+            (Err(trouble), _) => Err(trouble.to_string()),
+        }
+    }
+
+    /// Takes a token into use: it is kept, and renewed in time.
+    fn take(&self, kept: Kept) -> Token {
+        let ends = kept.lifetime.map(|lifetime| Instant::now() + lifetime);
+        let token = Token { secret: kept.token.clone(), ends };
+        // A token that somebody gave us is where they keep it.
+        if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
+            self.keeping.keep(&self.server, &kept);
+        }
+        if let (Some(lifetime), true) = (kept.lifetime, kept.renewable) {
+            tokio::spawn(renew_in_time(self.this.clone(), kept.token, lifetime));
+        }
+        token
+    }
+
+    /// Renews `secret` if it is still the one in use. Says when to look again.
+    async fn renew(&self, secret: &Secret, failures: &mut u32) -> Option<Instant> {
+        let ends = {
+            let standing = self.standing.lock().await;
+            standing.token.as_ref().filter(|token| token.secret.same_as(secret))?.ends?
+        };
+        let renewed = match Vault::new(&self.http, &self.server, Some(secret)) {
+            Ok(vault) => vault.renew().await,
+            Err(trouble) => Err(trouble),
+        };
+        let mut standing = self.standing.lock().await;
+        let token = standing.token.as_mut().filter(|token| token.secret.same_as(secret))?;
+        match renewed {
+            Ok(lease) => {
+                *failures = 0;
+                let lifetime = lease.lifetime?;
+                token.ends = Some(Instant::now() + lifetime);
+                let kept = Kept { token: secret.clone(), lifetime: Some(lifetime), renewable: true };
+                if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
+                    self.keeping.keep(&self.server, &kept);
+                }
+                // Near its longest life it is renewed for less and less: the next use logs in anew.
+                (lifetime > 2 * MARGIN).then(|| renewal_after(self.server.name.as_str(), lifetime))
+            }
+            Err(Trouble::Denied(_) | Trouble::Refused(_)) => {
+                standing.token = None;
+                self.keeping.forget(&self.server);
+                None
+            }
+            Err(_) => {
+                *failures += 1;
+                let next = Instant::now() + wait(self.server.name.as_str(), *failures);
+                (next < ends).then_some(next)
+            }
+        }
+    }
+}
+
+/// Renews the token called `secret` as long as it is in use.
+async fn renew_in_time(session: Weak<Session>, secret: Secret, lifetime: Duration) {
+    let Some(name) = session.upgrade().map(|session| session.server.name.clone()) else { return };
+    let mut next = Some(renewal_after(name.as_str(), lifetime));
+    let mut failures = 0;
+    while let Some(at) = next {
+        sleep_until(at).await;
+        let Some(session) = session.upgrade() else { return };
+        next = session.renew(&secret, &mut failures).await;
+    }
+}
+
+/// Two thirds of its life from now, and a little less: servers have many clients.
+fn renewal_after(name: &str, lifetime: Duration) -> Instant {
+    let moment = clock::now().as_millis().unsigned_abs();
+    Instant::now() + lifetime.mul_f64(2.0 / 3.0 - share(name, moment) / 10.0)
+}
+
+/// 1 s, doubling to 60 s, each shortened by up to half (L11).
+fn wait(name: &str, attempts: u32) -> Duration {
+    let whole = (SECOND * 2_u32.pow(attempts.saturating_sub(1).min(6))).min(MINUTE);
+    whole.mul_f64(1.0 - share(name, clock::now().as_millis().unsigned_abs()) / 2.0)
+}

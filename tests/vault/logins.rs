@@ -1,0 +1,287 @@
+//! Every auth method that a server can do without a cloud, and what becomes of its token.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::json;
+
+use crate::bao::{Bao, ROOT, certificate};
+use crate::setup::{Setup, wait_until};
+use crate::sinks::token;
+
+fn vault(bao: &Bao, auth: &str) -> String {
+    format!("[vaults.main]\naddress = \"{}\"\nauth = {{ {auth} }}\n", bao.address())
+}
+
+fn with_login(bao: &Bao, auth: &str, secrets: &[(&str, &str)]) -> Setup {
+    let setup = Setup::new();
+    for (name, content) in secrets {
+        setup.write(&format!("secrets/{name}"), content);
+    }
+    setup.configure(&[vault(bao, auth), setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
+    setup
+}
+
+#[track_caller]
+fn delivers(bao: &Bao, setup: &Setup) {
+    let daemon = setup.run_ready();
+    let held = daemon.get("/v1/tokens/api").json()["access_token"].clone();
+    assert_eq!(bao.secret("secret/psd2/api")["access_token"], held);
+}
+
+const APP_ROLE: &str = "method = \"approle\", role_id = { file = \"@DIR@/secrets/role\" }, \
+                        secret_id = { file = \"@DIR@/secrets/secret-id\" }";
+
+#[test]
+fn approle_with_a_policy_for_data_only() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);
+    delivers(&bao, &with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]));
+}
+
+#[test]
+fn a_secret_id_that_may_be_used_once_survives_a_restart() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &["secret_id_num_uses=1", "token_ttl=1h"]);
+    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]);
+    setup.run_ready().stop();
+    let daemon = setup.run_ready();
+    daemon.post("/v1/tokens/api/refresh");
+    wait_until("the next generation is there", || bao.secret("secret/psd2/api")["generation"] == 2);
+    let state = fs::read(setup.path("state/state.db")).unwrap();
+    let log = fs::read(setup.path("state/state.db-wal")).unwrap_or_default();
+    assert!(![state, log].iter().any(|file| file.windows(4).any(|four| four == b"hvs." || four == b"\"s.")));
+}
+
+#[test]
+fn a_wrapped_secret_id_is_unwrapped_once() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, _) = bao.app_role("secret/data/psd2/*", &[]);
+    let wrapped = bao.json(&["write", "-wrap-ttl=5m", "-f", "auth/approle/role/tokend/secret-id"]);
+    let wrapping = wrapped["wrap_info"]["token"].as_str().unwrap();
+    let auth = format!("{APP_ROLE}, wrapped = true");
+    let setup = with_login(&bao, &auth, &[("role", &role), ("secret-id", wrapping)]);
+    delivers(&bao, &setup);
+    delivers(&bao, &setup);
+}
+
+#[test]
+fn userpass() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    bao.run(&["auth", "enable", "userpass"]);
+    bao.run(&["write", "auth/userpass/users/tokend", "password=+/%=:& secret", "token_policies=tokend"]);
+    let auth = "method = \"userpass\", username = \"tokend\", password = { file = \"@DIR@/secrets/password\" }";
+    delivers(&bao, &with_login(&bao, auth, &[("password", "+/%=:& secret")]));
+}
+
+#[test]
+fn a_token_from_a_file_that_somebody_else_renews() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    let made = || bao.json(&["token", "create", "-policy=tokend"])["auth"]["client_token"].as_str().unwrap().to_owned();
+    let auth = "method = \"token\", token = { file = \"@DIR@/secrets/token\" }";
+    let first = made();
+    let setup = with_login(&bao, auth, &[("token", &first)]);
+    let daemon = setup.run_ready();
+    bao.run(&["token", "revoke", &first]);
+    setup.write("secrets/token", &made());
+    daemon.post("/v1/tokens/api/refresh");
+    wait_until("the next generation is there", || bao.secret("secret/psd2/api")["generation"] == 2);
+}
+
+#[test]
+fn a_login_that_is_refused_is_told_and_not_repeated_by_every_sink() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    let setup = Setup::new();
+    setup.write("secrets/role", "no-such-role");
+    setup.write("secrets/secret-id", "hunter2-hunter2");
+    let sinks: Vec<String> = (0..20).map(|number| format!("{{ vault = \"secret/psd2/{number}\" }}")).collect();
+    setup.configure(&[vault(&bao, APP_ROLE), setup.oauth2("api", ""), token("api", &sinks.join(", "))]);
+    let daemon = setup.run();
+    wait_until("all sinks say why", || {
+        let sinks = &daemon.slot("api").tokens[0].sinks;
+        sinks.iter().all(|sink| sink.error.as_ref().is_some_and(|why| why.contains("the login failed")))
+    });
+    let logins = bao.requests().iter().filter(|path| path.ends_with("login")).count();
+    assert!(logins <= 4, "{logins} logins for 20 sinks");
+    assert!(!setup.log().contains("hunter2"));
+}
+
+#[test]
+fn a_hundred_sinks_make_one_login() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);
+    let setup = Setup::new();
+    setup.write("secrets/role", &role);
+    setup.write("secrets/secret-id", &secret_id);
+    let sinks: Vec<String> = (0..100).map(|number| format!("{{ vault = \"secret/psd2/{number}\" }}")).collect();
+    setup.configure(&[vault(&bao, APP_ROLE), setup.oauth2("api", ""), token("api", &sinks.join(", "))]);
+    let _daemon = setup.run_ready();
+    let requests = bao.requests();
+    assert_eq!(requests.iter().filter(|path| path.ends_with("login")).count(), 1, "{requests:?}");
+    // Each was read when the slot had no history, and before it was written.
+    assert_eq!(requests.iter().filter(|path| path.starts_with("secret/data/psd2/")).count(), 300);
+}
+
+#[test]
+fn a_token_that_an_operator_revokes_is_made_anew() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);
+    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]);
+    let daemon = setup.run_ready();
+    bao.run(&["token", "revoke", "-mode=path", "auth/approle"]);
+    daemon.post("/v1/tokens/api/refresh");
+    wait_until("the next generation is there", || bao.secret("secret/psd2/api")["generation"] == 2);
+}
+
+#[test]
+fn a_token_is_renewed_before_its_end_and_made_anew_at_its_longest_life() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &["token_ttl=12s", "token_max_ttl=16s"]);
+    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]);
+    let daemon = setup.run_ready();
+    wait_until("the token is renewed", || bao.requests().iter().any(|path| path == "auth/token/renew-self"));
+    wait_until("its life is over", || {
+        let _ = daemon.post("/v1/tokens/api/refresh");
+        bao.requests().iter().filter(|path| path.ends_with("login")).count() == 2
+    });
+    let generation = daemon.get("/v1/tokens/api").json()["generation"].clone();
+    wait_until("the newest is there", || bao.secret("secret/psd2/api")["generation"] == generation);
+}
+
+#[test]
+fn jwt_signed_with_a_key_of_ours() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    let (jwt, public_key) = signed_jwt();
+    bao.run(&["auth", "enable", "jwt"]);
+    bao.run(&["write", "auth/jwt/config", &format!("jwt_validation_pubkeys={public_key}")]);
+    let role = ["role_type=jwt", "user_claim=sub", "bound_audiences=tokend", "token_policies=tokend"];
+    bao.run(&[&["write", "auth/jwt/role/tokend"], &role[..]].concat());
+    let auth = "method = \"jwt\", role = \"tokend\", jwt = { file = \"@DIR@/secrets/jwt\" }";
+    delivers(&bao, &with_login(&bao, auth, &[("jwt", &jwt)]));
+}
+
+/// A token for the audience `tokend`, and the key that it is to be checked with.
+fn signed_jwt() -> (String, String) {
+    let random = SystemRandom::new();
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let text = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({ "aud": "tokend", "sub": "api", "iat": 1, "nbf": 1, "exp": 4_000_000_000_u64 });
+    let signed = format!("{}.{}", text(&json!({ "alg": "ES256", "typ": "JWT" })), text(&claims));
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(&random, signed.as_bytes()).unwrap());
+    let public_key: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(public_key.as_ref()));
+    (format!("{signed}.{signature}"), pem)
+}
+
+#[test]
+fn kubernetes_with_a_stand_in_that_reviews_tokens() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    let reviewer = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("kubernetes_host=http://{}", reviewer.local_addr().unwrap());
+    std::thread::spawn(move || reviewer.incoming().flatten().for_each(review));
+    let authority = format!("kubernetes_ca_cert=@{}", certificate("ca.pem").display());
+    bao.run(&["auth", "enable", "kubernetes"]);
+    bao.run(&["write", "auth/kubernetes/config", &host, &authority, "token_reviewer_jwt=reviewer"]);
+    let bound = ["bound_service_account_names=api", "bound_service_account_namespaces=psd2"];
+    bao.run(&[&["write", "auth/kubernetes/role/tokend", "token_policies=tokend"], &bound[..]].concat());
+    let claims = json!({ "kubernetes.io/serviceaccount/namespace": "psd2",
+        "kubernetes.io/serviceaccount/service-account.name": "api",
+        "kubernetes.io/serviceaccount/service-account.uid": "u-1", "iss": "kubernetes/serviceaccount" });
+    let text = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let jwt = format!("{}.{}.{}", text(&json!({ "alg": "RS256" })), text(&claims), URL_SAFE_NO_PAD.encode([7; 256]));
+    let auth = "method = \"kubernetes\", role = \"tokend\", jwt = { file = \"@DIR@/secrets/jwt\" }";
+    delivers(&bao, &with_login(&bao, auth, &[("jwt", &jwt)]));
+}
+
+/// Says that every token is good.
+fn review(mut stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let user = json!({ "username": "system:serviceaccount:psd2:api", "uid": "u-1",
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:psd2"] });
+    let answer = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+        "status": { "authenticated": true, "user": user } })
+    .to_string();
+    let head = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nConnection: close";
+    write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).unwrap();
+}
+
+#[test]
+fn a_client_certificate_over_tls() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    bao.run(&["auth", "enable", "cert"]);
+    let trusted = format!("certificate=@{}", certificate("ca.pem").display());
+    bao.run(&["write", "auth/cert/certs/tokend", "token_policies=tokend", &trusted]);
+    let setup = Setup::new();
+    let vault = format!(
+        "[vaults.main]\naddress = \"{}\"\nca_file = \"{}\"\nauth = {{ method = \"cert\", role = \"tokend\", \
+         cert_file = \"{}\", key_file = \"{}\" }}\n",
+        bao.tls_address(),
+        certificate("ca.pem").display(),
+        certificate("client.pem").display(),
+        certificate("client.key").display()
+    );
+    setup.configure(&[vault, setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
+    delivers(&bao, &setup);
+}
+
+#[test]
+fn a_namespace_holds_login_and_secrets() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.run(&["namespace", "create", "team-a"]);
+    bao.run(&["secrets", "enable", "-namespace=team-a", "-path=kv", "-version=2", "kv"]);
+    let setup = Setup::new();
+    setup.write("secrets/token", ROOT);
+    let auth = "method = \"token\", token = { file = \"@DIR@/secrets/token\" }";
+    let vault = format!("{}namespace = \"team-a\"\n", vault(&bao, auth));
+    setup.configure(&[vault, setup.oauth2("api", ""), token("api", "{ vault = \"kv/api\" }")]);
+    let daemon = setup.run_ready();
+    let held = daemon.get("/v1/tokens/api").json()["access_token"].clone();
+    let there = bao.json(&["kv", "get", "-namespace=team-a", "kv/api"]);
+    assert_eq!(there["data"]["data"]["access_token"], held);
+}
+
+#[test]
+fn the_listener_of_an_agent_on_a_unix_socket() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let config = format!(
+        "vault {{ address = \"{}\" }}\napi_proxy {{ use_auto_auth_token = false }}\n\
+         listener \"unix\" {{ address = \"@DIR@/agent.sock\"\n tls_disable = true\n require_request_header = true }}\n",
+        bao.address()
+    );
+    setup.write("agent.hcl", &config.replace("@DIR@", &setup.dir().display().to_string()));
+    let mut agent = bao.command(&["agent"]);
+    agent.arg(format!("-config={}", setup.path("agent.hcl").display()));
+    let mut agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the agent listens", || setup.path("agent.sock").exists());
+    setup.write("secrets/token", ROOT);
+    let vault = "[vaults.main]\naddress = \"unix://@DIR@/agent.sock\"\n\
+                 auth = { method = \"token\", token = { file = \"@DIR@/secrets/token\" } }\n";
+    setup.configure(&[vault.into(), setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
+    delivers(&bao, &setup);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
