@@ -101,7 +101,7 @@ enum Command {
         #[command(flatten)]
         socket: SocketArgs,
     },
-    /// Ask the provider of a token once, without the daemon, and explain what came back
+    /// Ask the provider of a token once, without the daemon, and explain what came back; not while it is paused
     Fetch {
         #[command(flatten)]
         config: ConfigArgs,

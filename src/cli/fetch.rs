@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::access_token::Generation;
+use crate::cli::asking::ask;
 use crate::cli::run::{protect, runtime};
 use crate::clock;
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::provider::Providers;
 use crate::record::{adopt_stored, begin, note_lost_state, record};
 use crate::sink::file::generation;
 use crate::slot::Slot;
+use crate::status::Status;
 use crate::store::{Change, Opened, Store};
 use crate::telemetry::{Destination, start};
 use crate::time::for_people;
@@ -37,6 +39,12 @@ pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<
     let unknown = || Fatal::new(USAGE, format!("there is no token {name:?} in the configuration"));
     let name = Name::parse(name).map_err(|_| unknown())?;
     let slot = Arc::clone(config.slot_of(&name).ok_or_else(unknown)?);
+    // An exclusive slot's pause is in the state, which it must hold.
+    if !slot.policy.exclusive
+        && let Some(since) = paused_since(&config, &slot)
+    {
+        return Err(not_asked(&slot, &name, &is_paused(&name, &since)));
+    }
     runtime()?.block_on(async {
         let vaults = Vaults::new(Http::new(), &config);
         if slot.policy.exclusive {
@@ -47,6 +55,21 @@ pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<
             explain(&slot, &entry, &name, show_token)
         }
     })
+}
+
+/// Since when an admin wants no requests for `slot`, as far as a daemon runs and says so.
+fn paused_since(config: &Config, slot: &Slot) -> Option<String> {
+    let socket = Places::find(&config.daemon).ok()?.socket?;
+    let status: Status = ask(&socket, "/v1/status").ok()?;
+    status.slots.into_iter().find(|known| known.slot == slot.id.as_str())?.paused_since
+}
+
+fn is_paused(name: &Name, since: &str) -> String {
+    format!("it is paused since {since}; resume it first: tokend resume {name}")
+}
+
+fn not_asked(slot: &Slot, name: &Name, why: &str) -> Fatal {
+    Fatal::new(TRY_AGAIN, format!("{name} ({}): the provider was not asked: {why}", slot.id))
 }
 
 /// An exclusive slot is asked only by the one who holds the state, and what comes is kept there.
@@ -76,10 +99,11 @@ async fn fetch_exclusive(
     asked?;
     closed.map_err(|why| Fatal::new(TRY_AGAIN, why))?;
     if due > clock::now() {
+        if let Some(since) = entry.paused {
+            return Err(not_asked(slot, name, &is_paused(name, &since.to_string())));
+        }
         if entry.live(clock::now()).is_none() {
-            let why = entry.paused.map_or_else(|| format!("not before {due}"), |since| format!("paused since {since}"));
-            let line = format!("{name} ({}): the provider was not asked; {why}", slot.id);
-            return Err(Fatal::new(TRY_AGAIN, line));
+            return Err(not_asked(slot, name, &format!("not before {due}")));
         }
         print("This slot is exclusive and not due: the provider was not asked. What is held:\n")?;
     }

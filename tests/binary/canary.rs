@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
@@ -13,7 +14,7 @@ use tokend::demo::standin::{
 use url::form_urlencoded;
 
 use crate::delivery::{delivered, with_all_presets};
-use crate::setup::HOUR;
+use crate::setup::{Daemon, HOUR, Setup};
 
 const ONE_OF_EACH_SLOT: [&str; 7] = ["accounts", "private", "core-bank", "vipps", "partner", "plainid", "oauth"];
 
@@ -100,7 +101,22 @@ fn faults(vendor: Vendor) -> Vec<Fault> {
         "error": "invalid_client", "error_description": text, "message": text,
         "errors": [{ "errorCode": "UNKNOWN", "errorMessage": text }],
     });
+    let misplaced = json!({
+        "error": secret_of(vendor), "errorCode": secret_of(vendor), "error_uri": text,
+        "errors": [{ "errorCode": secret_of(vendor) }],
+    });
+    let granted = json!({
+        "access_token": "worth-nothing", "token_type": secret_of(vendor), "scope": secret_of(vendor), "expires_in": 60,
+    });
     vec![
+        Fault::Status(401, misplaced.to_string()),
+        Fault::Status(200, granted.to_string()),
+        Fault::Hang,
+        Fault::Drip(Duration::from_millis(50)),
+        Fault::Html,
+        Fault::Endless,
+        Fault::ResetBefore,
+        Fault::Unavailable(None),
         Fault::RefuseCredentials,
         Fault::Half,
         Fault::LineFeed,
@@ -113,12 +129,19 @@ fn faults(vendor: Vendor) -> Vec<Fault> {
     ]
 }
 
-#[test]
-fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
-    let setup = with_all_presets(HOUR);
-    let daemon = setup.run_with(&[("TOKEND_LOG__LEVEL", "debug,hyper=debug,reqwest=debug,rustls=debug")]);
-    daemon.wait_ready();
-    let mut seen: HashSet<String> = delivered(&setup).into_values().collect();
+/// No time for those who hang.
+const TALKATIVE_AND_HASTY: [(&str, &str); 7] = [
+    ("TOKEND_LOG__LEVEL", "debug,hyper=debug,reqwest=debug,rustls=debug"),
+    ("TOKEND_PROVIDERS__OP__TIMEOUT", "500ms"),
+    ("TOKEND_PROVIDERS__CORE__TIMEOUT", "500ms"),
+    ("TOKEND_PROVIDERS__VIPPS__TIMEOUT", "500ms"),
+    ("TOKEND_PROVIDERS__PARTNER__TIMEOUT", "500ms"),
+    ("TOKEND_PROVIDERS__PLAINID__TIMEOUT", "500ms"),
+    ("TOKEND_PROVIDERS__OAUTH__TIMEOUT", "500ms"),
+];
+
+/// What is said while everything goes wrong, one thing after the other.
+fn through_all_faults(setup: &Setup, daemon: &Daemon<'_>) -> String {
     let mut answers = String::new();
     for round in 0..faults(Vendor::OAuth2).len() {
         for vendor in Vendor::ALL {
@@ -126,8 +149,7 @@ fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
         }
         for name in ONE_OF_EACH_SLOT {
             let answer = daemon.post(&format!("/v1/tokens/{name}/refresh"));
-            answers += &answer.head;
-            answers += &answer.body;
+            answers.extend([answer.head, answer.body]);
         }
         answers += &setup.tokend(&["status"]).out;
         answers += &setup.tokend(&["status", "--json"]).out;
@@ -135,9 +157,45 @@ fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
     for vendor in Vendor::ALL {
         setup.standin.clear(vendor);
     }
+    answers
+}
+
+/// What is said while the state cannot be written.
+fn without_state(setup: &Setup, daemon: &Daemon<'_>) -> String {
+    let (state, aside) = (setup.path("state/state.db"), setup.path("state/aside"));
+    fs::rename(&state, &aside).unwrap();
+    let refreshed = daemon.post("/v1/tokens/oauth/refresh");
+    let status = setup.tokend(&["status"]);
+    assert!(status.out.contains("the state cannot be written since"), "{status:?}");
+    fs::rename(&aside, &state).unwrap();
+    refreshed.body + &status.out
+}
+
+#[test]
+fn no_secret_and_no_token_is_in_logs_status_state_or_process() {
+    let setup = with_all_presets(HOUR);
+    let daemon = setup.run_with(&TALKATIVE_AND_HASTY);
+    daemon.wait_ready();
+    let mut seen: HashSet<String> = delivered(&setup).into_values().collect();
+    let mut answers = through_all_faults(&setup, &daemon);
     for name in ONE_OF_EACH_SLOT {
         let answer = daemon.post(&format!("/v1/tokens/{name}/refresh"));
         assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    seen.extend(delivered(&setup).into_values());
+    answers += &without_state(&setup, &daemon);
+    for arguments in [
+        &["pause", "oauth"][..],
+        &["refresh", "oauth"],
+        &["fetch", "oauth"],
+        &["resume", "oauth"],
+        &["reload"],
+        &["check"],
+        &["plan", "--json"],
+        &["get", "nobody"],
+    ] {
+        let said = setup.tokend(arguments);
+        answers.extend([said.out, said.err]);
     }
     seen.extend(delivered(&setup).into_values());
     let fetched = setup.tokend(&["fetch", "oauth"]);

@@ -16,6 +16,8 @@ fn a_paused_token_is_not_refreshed_over_a_restart_and_is_when_it_is_resumed() {
     assert_eq!(daemon.post("/v1/tokens/one/refresh").status, 409);
     assert_eq!(daemon.get("/v1/tokens/one").status, 200, "what is held is served");
     assert!(setup.tokend(&["status"]).out().contains("one/one: paused since "));
+    setup.tokend(&["fetch", "one"]).must_fail(75, &["was not asked: it is paused since", "tokend resume one"]);
+    assert_eq!(setup.issued(Vendor::OAuth2), 1, "also without the daemon nobody asks");
     daemon.kill();
 
     let daemon = setup.run_ready();

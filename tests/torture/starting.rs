@@ -19,16 +19,20 @@ fn setup() -> Setup {
 
 /// Starts the daemon with this fault at one file of the state, and waits for its end.
 fn start(setup: &Setup, file: &str, call: &str, errno: &str) -> Said {
+    start_struck(setup, file, call, &format!("error={errno}:when=1+"))
+}
+
+fn start_struck(setup: &Setup, file: &str, call: &str, strike: &str) -> Said {
     let daemon = setup.command(&["run", "--once"]);
     let mut command = Command::new("strace");
     command.arg("-f").arg("-o").arg(setup.path("strace"));
     // As its whole path, and as its name in the open directory.
     command.arg("-P").arg(setup.path("state").join(file)).arg("-P").arg(file);
-    command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error={errno}:when=1+")]);
+    command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{strike}")]);
     command.arg(daemon.get_program()).args(daemon.get_args()).current_dir(setup.dir()).env_clear();
     let output = command.output().unwrap();
     let seen = fs::read_to_string(setup.path("strace")).unwrap();
-    assert!(seen.contains("(INJECTED)"), "{file} {call} {errno} did not strike");
+    assert!(seen.contains("(INJECTED)"), "{file} {call} {strike} did not strike");
     Said {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -98,5 +102,29 @@ fn a_state_that_cannot_be_made_now_is_made_at_the_next_start() {
         nothing_was_set_aside(&setup, &what);
         let daemon = setup.run_ready();
         assert_eq!(daemon.status().state_notice, None, "{what}");
+    }
+}
+
+#[test]
+fn a_call_that_a_signal_interrupts_at_start_is_made_again() {
+    if !can_trace() {
+        return;
+    }
+    let setup = setup();
+    setup.run_ready().kill();
+    for (file, call) in [
+        ("tokend.lock", "openat"),
+        ("state.key", "openat"),
+        ("state.key", "read"),
+        ("state.db", "openat"),
+        ("state.db", "pread64"),
+        ("state.db-wal", "openat"),
+    ] {
+        let what = format!("{call} of {file}");
+        let said = start_struck(&setup, file, call, "error=EINTR:when=1");
+        assert_eq!(said.code, 0, "{what}: {said:?}");
+        nothing_was_set_aside(&setup, &what);
+        assert_eq!(setup.issued(Vendor::OpenPayments), 1, "{what}: nothing is asked for again");
+        setup.run_ready().kill();
     }
 }
