@@ -209,8 +209,7 @@ impl Reloads {
             }
         });
         for (kind, users) in changed {
-            let names: Vec<&str> = users.iter().map(Name::as_str).collect();
-            let names = names.join(" ");
+            let names = users.iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
             if kind == FileKind::Template {
                 info!(tokens = names, "a template was changed; its files are made again");
             } else {

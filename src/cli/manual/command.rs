@@ -1,5 +1,7 @@
 //! `tokend(1)`: the command line, as clap describes it, and what surrounds it.
 
+use std::fmt::Write as _;
+
 use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::Cli;
@@ -101,12 +103,12 @@ fn values(argument: &Arg) -> String {
     let possible = argument.get_possible_values();
     if argument.get_action().takes_values() && !possible.is_empty() {
         let shown = possible.iter().map(|value| value.get_name().to_owned()).collect();
-        text.push_str(&format!(" One of {}.", words(shown)));
+        let _ = write!(text, " One of {}.", words(shown));
     }
     let defaults = argument.get_default_values();
     if argument.get_action().takes_values() && !defaults.is_empty() {
         let shown = defaults.iter().map(|value| value.to_string_lossy().into_owned()).collect();
-        text.push_str(&format!(" Default: {}.", words(shown)));
+        let _ = write!(text, " Default: {}.", words(shown));
     }
     text
 }

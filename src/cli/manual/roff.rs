@@ -78,7 +78,10 @@ impl Page {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...")
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('…', "...");
+    // A long address may be broken after a slash.
+    let word = |word: &str| if word.starts_with("https://") { word.replace('/', "/\\:") } else { word.to_owned() };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The argument of a macro, also with spaces in it.
