@@ -279,8 +279,10 @@ impl Keeper {
         let Some(case) = self.cases.get_mut(identity) else { return };
         if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
             if !self.queues.enter(&slot.provider, identity, case.entry.urgency()) {
-                let since = *case.entry.waiting_since.get_or_insert(now);
-                self.agenda.set(identity, self.agenda.wake_of(identity).min(since + TURN_PATIENCE));
+                if case.entry.waiting_since.is_none() {
+                    case.entry.waiting_since = Some(now);
+                    self.agenda.set(identity, self.agenda.wake_of(identity).min(now + TURN_PATIENCE));
+                }
                 return;
             }
             case.entry.waiting_since = None;

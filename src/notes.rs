@@ -13,11 +13,15 @@ use rustix::fs::Mode;
 use crate::config::Config;
 use crate::disk::{group, user};
 use crate::document::Document;
+use crate::name::Name;
 use crate::places::Places;
 use crate::preset::Preset;
-use crate::settings::{Admins, FileContent, FileSettings, KvVersion, Provider, SecretSource, VaultPlace};
+use crate::settings::{
+    Admins, FileContent, FileSettings, Hook, HookKind, KvVersion, Provider, SecretSource, VaultPlace,
+};
 use crate::sink::file::directory_of;
 use crate::sink::template_file;
+use crate::slot::Slot;
 use crate::template;
 use crate::template::Fault;
 
@@ -46,6 +50,9 @@ pub fn notes(config: &Config) -> Vec<String> {
             notes.extend(template_note(file, &slot.provider.preset));
         }
     }
+    for (token, kind, hook) in config.slots.iter().flat_map(|slot| hooks_of(slot)) {
+        notes.extend(hook_note(hook).map(|missing| format!("token {token}: {kind}: {missing}")));
+    }
     notes.extend(vault_notes(config));
     notes.into_iter().collect()
 }
@@ -68,6 +75,30 @@ fn vault_notes(config: &Config) -> Vec<String> {
         _ => None,
     });
     sinks.chain(secrets).collect()
+}
+
+fn hooks_of(slot: &Slot) -> impl Iterator<Item = (&Name, HookKind, &Hook)> {
+    slot.tokens.iter().flat_map(|token| token.hooks().map(|(kind, hook)| (&token.name, kind, hook)))
+}
+
+fn hook_note(hook: &Hook) -> Option<String> {
+    match hook {
+        Hook::ReloadUnit(unit) => Some(format!(
+            "the daemon's user needs the right to manage {unit}: root has it, others by a polkit rule; a .path unit of \
+             root that watches the token's file needs none"
+        )),
+        Hook::Command(words) => {
+            let program = words.first()?;
+            match Path::new(program).metadata() {
+                Ok(data) if !data.is_file() => Some(format!("{program} is no program")),
+                Ok(data) if data.mode() & 0o111 == 0 => Some(format!("{program} is not executable: chmod 0755 it")),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Some(format!("the program {program} does not exist"))
+                }
+                _ => None,
+            }
+        }
+    }
 }
 
 fn lets_nobody_in(why: &str) -> String {
