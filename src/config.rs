@@ -8,6 +8,7 @@ mod compile;
 mod daemon;
 mod difference;
 mod files;
+mod hooks;
 mod keys;
 mod layers;
 mod node;

@@ -17,8 +17,8 @@ use crate::record::record;
 use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
-    Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, LogFormat, LogSettings, OnExpired, Persist, Provider,
-    Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
+    Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired, Persist,
+    Provider, Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -88,7 +88,18 @@ pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
         required: true,
         sinks: vec![SinkSettings { id: sink_of(name), required: true, file }],
         on_expired: OnExpired::Keep,
+        on_change: None,
+        on_failure: None,
     }
+}
+
+/// `slot`, every token of it with both hooks.
+pub fn hooked(mut slot: Slot) -> Slot {
+    for token in &mut slot.tokens {
+        token.on_change = Some(Hook::ReloadUnit("api.service".into()));
+        token.on_failure = Some(Hook::Command(words(&["/usr/bin/page", "somebody"])));
+    }
+    slot
 }
 
 /// The texts as they are held.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::access_token::{Generation, Issued};
 use crate::failure::Failure;
-use crate::name::{Identity, SinkId};
+use crate::name::{Identity, Name, SinkId, SlotId};
+use crate::settings::HookEvent;
 use crate::time::{Step, Timestamp};
 
 /// One effect to carry out. It only names things.
@@ -18,6 +19,8 @@ pub enum Job {
     Deliver(SinkId),
     /// Remove from this sink what we wrote there.
     Withdraw(SinkId),
+    /// Run the hook of this token for what happened to it.
+    Notify(Name, HookEvent),
 }
 
 /// What an `Issue` asks for.
@@ -38,6 +41,8 @@ pub enum Lane {
     Issuing,
     /// Touching this sink.
     Sink(SinkId),
+    /// Running a hook of this token: one after the other.
+    Hooks(Name),
 }
 
 impl Job {
@@ -47,6 +52,7 @@ impl Job {
         match self {
             Self::Recall | Self::Issue(_) => Lane::Issuing,
             Self::Deliver(sink) | Self::Withdraw(sink) => Lane::Sink(sink.clone()),
+            Self::Notify(token, _) => Lane::Hooks(token.clone()),
         }
     }
 }
@@ -59,8 +65,37 @@ impl fmt::Display for Job {
             Self::Issue(ask) => write!(f, "ask for an access token with scope {}", ask.scopes.join(" ")),
             Self::Deliver(sink) => write!(f, "deliver to {sink}"),
             Self::Withdraw(sink) => write!(f, "withdraw from {sink}"),
+            Self::Notify(token, event) => write!(f, "run {} of {token}: {event}", event.kind()),
         }
     }
+}
+
+/// What a hook is told: never an access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What happened.
+    pub event: HookEvent,
+    /// To which token.
+    pub token: Name,
+    /// Whose access token it is.
+    pub slot: SlotId,
+    /// The generation held; 0 when there was none yet.
+    pub generation: Generation,
+    /// When the access token held expires, or expired.
+    pub expires_at: Option<Timestamp>,
+    /// What is the matter, where something is.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why there is no new access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The class of the failure, or what else holds it back: `budget`, `paused`, `waiting`.
+    pub class: String,
+    /// The OAuth `error` code or the vendor's own.
+    pub code: Option<String>,
+    /// In words.
+    pub reason: String,
 }
 
 /// What came of a job, for the slot known as `identity`.
@@ -84,7 +119,7 @@ impl Outcome {
                 }
             }
             JobResult::Delivered { expires_at, .. } => *expires_at = expires_at.moved(step),
-            JobResult::Recalled(_) | JobResult::Withdrawn { .. } => {}
+            JobResult::Recalled(_) | JobResult::Withdrawn { .. } | JobResult::Notified { .. } => {}
         }
     }
 }
@@ -121,6 +156,17 @@ pub enum JobResult {
         /// Nothing, or what is wrong with it.
         result: Result<(), String>,
     },
+    /// A hook was run.
+    Notified {
+        /// Whose.
+        token: Name,
+        /// What for.
+        event: HookEvent,
+        /// The generation that it was told.
+        generation: Generation,
+        /// Nothing, or what is wrong with it.
+        result: Result<(), String>,
+    },
 }
 
 impl JobResult {
@@ -130,6 +176,7 @@ impl JobResult {
         match self {
             Self::Recalled(_) | Self::Issued { .. } => Lane::Issuing,
             Self::Delivered { sink, .. } | Self::Withdrawn { sink, .. } => Lane::Sink(sink.clone()),
+            Self::Notified { token, .. } => Lane::Hooks(token.clone()),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::Entry;
 use crate::name::Identity;
+use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::receipt::record_withdrawal;
 use crate::record::{Durability, adopt_stored, begin, note_lost_state, record, try_refused_again};
@@ -163,7 +164,7 @@ impl Keeper {
         self.savings.note(&identity, durability, now);
         match (lane, answered) {
             (Lane::Issuing, Some(failure)) => self.settle_request(&identity, failure, now),
-            (Lane::Issuing, None) => {}
+            (Lane::Issuing | Lane::Hooks(_), _) => {}
             (Lane::Sink(sink), _) => self.settle_sink(&identity, &sink, now),
         }
         self.changed.insert(identity);
@@ -258,15 +259,20 @@ impl Keeper {
             // Also of one that has expired: who waits keeps the place.
             let expiry = case.entry.access_token.as_ref().map_or(Timestamp::EPOCH, |token| token.expires_at);
             if !self.queues.enter(&slot.provider, identity, expiry, now) {
+                if case.entry.waiting_since.is_none() {
+                    case.entry.waiting_since = Some(now);
+                    self.agenda.set(identity, self.agenda.wake_of(identity).min(now + TURN_PATIENCE));
+                }
                 return;
             }
+            case.entry.waiting_since = None;
             case.asked = Some(Arc::clone(&slot.provider));
             if slot.counts_issues() {
                 let durability = begin(&mut case.entry, ask, now);
                 self.savings.note(identity, durability, now);
             }
         }
-        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job) else { return };
+        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job, now) else { return };
         case.busy.insert(task.lane());
         self.in_flight += 1;
         self.held_back.push(task);

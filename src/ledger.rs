@@ -7,8 +7,12 @@ use std::sync::Arc;
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
 use crate::job::{Ask, Fingerprint};
-use crate::name::{Identity, SinkId};
+use crate::name::{Identity, Name, SinkId};
 use crate::time::{Anchor, Timestamp};
+
+pub use crate::ledger::hooks::{HookReceipt, HookReceipts, HookRetry, Ran};
+
+mod hooks;
 
 /// What is known of one slot.
 #[derive(Clone, Debug)]
@@ -45,6 +49,10 @@ pub struct Entry {
     pub warning: Option<String>,
     /// What each sink holds.
     pub receipts: BTreeMap<SinkId, Receipt>,
+    /// What the hooks of its tokens were run for.
+    pub hooks: BTreeMap<Name, HookReceipts>,
+    /// Since when a request that is due waits for its turn.
+    pub waiting_since: Option<Timestamp>,
     /// What its moments are measured by; only while it is on its way to the disk or back.
     pub anchor: Option<Anchor>,
 }
@@ -70,6 +78,8 @@ impl Entry {
             secret: SecretChoice::default(),
             warning: None,
             receipts: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            waiting_since: None,
             anchor: None,
         }
     }

@@ -9,7 +9,7 @@
 //!  clock ───────────────────────▶ plan(slot, entry, busy, now) ─▶ { due: [Job], wake }
 //!                                              ▲                        │
 //!  state.db ─load─▶ entries ───────────────────┤                        ▼ carry out: once, no retry, no log
-//!                      ▲                       │                 provider │ sink
+//!                      ▲                       │                 provider │ sink │ hook
 //!                      └──save── record(slot, entry, result, now) ◀── Outcome ─┘
 //! ```
 //!
@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
 //! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`watch`], [`blocking`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
-//! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
+//! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
 //! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`] | have any effect |
@@ -73,6 +73,7 @@ pub mod document;
 pub mod failure;
 pub mod fatal;
 pub mod forecast;
+pub mod hook;
 pub mod http;
 pub mod inbox;
 pub mod job;

@@ -11,12 +11,14 @@ use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
 use crate::ledger::{Denied, Entry, Receipt, Standing};
 use crate::plan::budget::{Reason, budget_hold};
+use crate::plan::hooks::plan_hooks;
 use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod budget;
+pub mod hooks;
 
 /// How long a withdrawal waits for the edit to be taken back (L17).
 pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
@@ -76,6 +78,7 @@ pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -
             plan.look_again(held.expires_at);
         }
     }
+    plan_hooks(slot, entry, busy, now, &mut plan);
     plan_withdrawals(entry, busy, now, &mut plan);
     if let Some(token) = entry.live(now) {
         plan.look_again(token.expires_at);
@@ -244,9 +247,8 @@ fn sink_job(
     let not_before = receipt.and_then(|receipt| receipt.retry.as_ref()).map_or(Timestamp::EPOCH, |r| r.not_before);
     let held = receipt.and_then(|receipt| receipt.held);
     match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
-        (Some(live), held) => {
-            let seen = receipt.is_some_and(|receipt| receipt.verified && !receipt.restate);
-            let current = seen && held.is_some_and(|held| held.generation == live.generation);
+        (Some(live), _) => {
+            let current = receipt.is_some_and(|receipt| is_current(receipt, live));
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
         (None, Some(held)) if token.on_expired == OnExpired::Remove => {
@@ -254,6 +256,12 @@ fn sink_job(
         }
         (None, _) => None,
     }
+}
+
+/// Whether the sink of `receipt` was seen to hold `live`, and to say what is true of it.
+fn is_current(receipt: &Receipt, live: &AccessToken) -> bool {
+    let held = receipt.held.filter(|_| receipt.verified && !receipt.restate);
+    held.is_some_and(|held| held.generation == live.generation)
 }
 
 fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {

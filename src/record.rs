@@ -8,6 +8,7 @@ use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::record::hooks::{Run, record_hook};
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
@@ -15,6 +16,7 @@ use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod clock;
+pub mod hooks;
 pub mod receipt;
 pub mod schedule;
 
@@ -60,6 +62,9 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
             record_delivery(entry, &sink, (generation, expires_at), result, now)
         }
         JobResult::Withdrawn { sink, result } => record_withdrawal(entry, &sink, result, now),
+        JobResult::Notified { token, event, generation, result } => {
+            record_hook(slot, entry, Run { token, event, generation }, result, now)
+        }
     }
 }
 

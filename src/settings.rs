@@ -11,7 +11,9 @@ use crate::preset::Preset;
 use crate::secret::Secret;
 
 pub use crate::preset::Budget;
+pub use crate::settings::hook::{Hook, HookEvent, HookKind};
 
+mod hook;
 mod same;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
@@ -222,6 +224,10 @@ pub struct TokenSettings {
     pub sinks: Vec<SinkSettings>,
     /// What a file sink does when the token expired without a successor.
     pub on_expired: OnExpired,
+    /// What is run when all its sinks hold a new access token.
+    pub on_change: Option<Hook>,
+    /// What is run when it is not renewed in time.
+    pub on_failure: Option<Hook>,
 }
 
 /// `on_expired`.

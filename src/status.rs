@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::Generation;
 
+pub use crate::status::hooks::{HookState, HookStatus};
+
 mod composing;
+mod hooks;
 
 /// `GET /v1/status`. Times are RFC 3339.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -199,6 +202,9 @@ pub struct TokenStatus {
     pub reason: Option<String>,
     /// Where it is delivered.
     pub sinks: Vec<SinkStatus>,
+    /// What is run when something happened to it.
+    #[serde(default)]
+    pub hooks: Vec<HookStatus>,
 }
 
 /// One sink.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::access_token::AccessToken;
 use crate::failure::Failure;
-use crate::job::{Ask, Fingerprint, Job, Lane};
+use crate::job::{Ask, Fingerprint, Job, Lane, Notice};
 use crate::ledger::Entry;
 use crate::name::{Identity, Name, SinkId};
+use crate::plan::hooks::trouble;
 use crate::plan::serves;
-use crate::settings::{Persist, SinkSettings, TokenSettings};
+use crate::settings::{Hook, HookEvent, HookKind, Persist, SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
@@ -30,6 +31,8 @@ pub enum Task {
         /// What we wrote there.
         fingerprint: Fingerprint,
     },
+    /// Run a hook.
+    Notify(Notification),
 }
 
 /// One access token for one sink.
@@ -57,10 +60,41 @@ impl Delivery {
     }
 }
 
+/// One run of a hook.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The slot that serves the token.
+    pub slot: Arc<Slot>,
+    /// What to run.
+    pub hook: Hook,
+    /// What to tell it.
+    pub notice: Notice,
+}
+
+impl Notification {
+    /// What to run for `event` of the token called `name`, as things stand at `now`.
+    fn new(slot: &Arc<Slot>, entry: &Entry, (name, event): (&Name, HookEvent), now: Timestamp) -> Option<Self> {
+        let hook = slot.token(name)?.hook(event.kind())?.clone();
+        let trouble = match event.kind() {
+            HookKind::OnChange => None,
+            HookKind::OnFailure => trouble(slot, entry, now).map(|(_, trouble)| trouble),
+        };
+        let notice = Notice {
+            event,
+            token: name.clone(),
+            slot: slot.id.clone(),
+            generation: entry.generation,
+            expires_at: entry.access_token.as_ref().map(|held| held.expires_at),
+            trouble,
+        };
+        Some(Self { slot: Arc::clone(slot), hook, notice })
+    }
+}
+
 impl Task {
-    /// Makes `job` concrete; `None` when there is nothing to do it with.
+    /// Makes `job` concrete at `now`; `None` when there is nothing to do it with.
     #[must_use]
-    pub fn new(slot: Option<&Arc<Slot>>, entry: &Entry, job: Job) -> Option<Self> {
+    pub fn new(slot: Option<&Arc<Slot>>, entry: &Entry, job: Job, now: Timestamp) -> Option<Self> {
         match job {
             Job::Recall => slot.map(|slot| Self::Recall(Arc::clone(slot))),
             Job::Issue(ask) => slot.map(|slot| Self::Issue(Arc::clone(slot), ask)),
@@ -74,6 +108,7 @@ impl Task {
                 let fingerprint = entry.receipts.get(&sink)?.held?.fingerprint;
                 Some(Self::Withdraw { identity: entry.identity.clone(), sink, fingerprint })
             }
+            Job::Notify(token, event) => Notification::new(slot?, entry, (&token, event), now).map(Self::Notify),
         }
     }
 
@@ -84,6 +119,7 @@ impl Task {
             Self::Recall(slot) | Self::Issue(slot, _) => &slot.identity,
             Self::Deliver(delivery) => &delivery.slot.identity,
             Self::Withdraw { identity, .. } => identity,
+            Self::Notify(notification) => &notification.slot.identity,
         }
     }
 
@@ -94,6 +130,7 @@ impl Task {
             Self::Recall(_) | Self::Issue(..) => Lane::Issuing,
             Self::Deliver(delivery) => Lane::Sink(delivery.sink().id.clone()),
             Self::Withdraw { sink, .. } => Lane::Sink(sink.clone()),
+            Self::Notify(notification) => Lane::Hooks(notification.notice.token.clone()),
         }
     }
 }

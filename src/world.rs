@@ -28,11 +28,13 @@ use crate::task::{AskerId, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
 use crate::world::couriers::Couriers;
 use crate::world::home::{Home, Returned, Returns};
+use crate::world::hooks::Hooks;
 use crate::world::saving::Saving;
 use crate::world::telling::Telling;
 
 mod couriers;
 mod home;
+mod hooks;
 mod saving;
 mod telling;
 
@@ -46,6 +48,7 @@ pub struct RealWorld {
     store: Store,
     providers: Arc<Providers>,
     couriers: Couriers,
+    hooks: Hooks,
     shelf: Shelf,
     askers: Arc<Askers>,
     events: mpsc::Receiver<Event>,
@@ -90,6 +93,7 @@ impl RealWorld {
             store: parts.store,
             providers: Arc::new(parts.providers),
             couriers: Couriers::new(parts.own_roots, home.clone()),
+            hooks: Hooks::new(home.clone()),
             shelf: parts.shelf,
             askers: parts.askers,
             events: parts.events,
@@ -191,6 +195,7 @@ impl World for RealWorld {
             Task::Recall(slot) => self.couriers.recall(slot),
             Task::Deliver(delivery) => self.couriers.deliver(delivery),
             Task::Withdraw { identity, sink, fingerprint } => self.couriers.withdraw(identity, sink, fingerprint),
+            Task::Notify(notification) => self.hooks.run(notification),
         }
     }
 

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["access_token", "preset", "schedule", "settings", "slot", "job", "document", "ledger", "config"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "command", "seal", "privacy"],
-    &["store", "provider", "sink", "shelf", "config_files", "credentials"],
+    &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],
     &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
       "reloading", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
     &["demo", "cli", "lib", "main"],

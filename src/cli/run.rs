@@ -68,6 +68,8 @@ fn failures(status: &Status) -> Vec<String> {
             lines.extend(stale.map(|sink| {
                 format!("{}: {}: {}", token.name, sink.sink, sink.error.as_deref().unwrap_or("not delivered"))
             }));
+            let failing = token.hooks.iter().filter_map(|hook| Some((&hook.hook, hook.error.as_ref()?)));
+            lines.extend(failing.map(|(hook, error)| format!("{}: {hook}: {error}", token.name)));
         }
     }
     lines

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::hooks;
 use crate::config::keys::Keys;
 use crate::config::place::At;
 use crate::config::problems::{Problems, one_of, shown};
@@ -13,12 +14,22 @@ use crate::config::sinks;
 use crate::name::Name;
 use crate::preset::Preset;
 use crate::schedule::{Schedule, zone, zones};
-use crate::settings::{OnExpired, TokenSettings};
+use crate::settings::{HookKind, OnExpired, TokenSettings};
 
 const TOKEN: Keys<'static> = Keys {
     table: "[tokens.NAME]",
-    accepted: &["provider", "psu_context", "scopes", "required", "sinks", "refresh", "on_expired"],
-    later: &["readers", "on_change", "on_failure", "follow"],
+    accepted: &[
+        "provider",
+        "psu_context",
+        "scopes",
+        "required",
+        "sinks",
+        "refresh",
+        "on_expired",
+        "on_change",
+        "on_failure",
+    ],
+    later: &["readers", "follow"],
 };
 const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
 
@@ -64,7 +75,9 @@ pub fn read<'a>(
     let sinks = section.node("sinks").map(|node| sinks::read(node, problems)).unwrap_or_default();
     let (sinks_at, sinks) = sinks.into_iter().unzip();
     let (lead, schedule) = refresh(section, problems);
-    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired };
+    let on_change = hooks::read(section, HookKind::OnChange, problems);
+    let on_failure = hooks::read(section, HookKind::OnFailure, problems);
+    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired, on_change, on_failure };
     Some(Draft { provider: provider?, context, lead, schedule, settings, sinks_at })
 }
 

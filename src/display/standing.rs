@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::display::{Tone, lines_of, table, toned};
-use crate::status::{ConfigStatus, SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
+use crate::status::{ConfigStatus, HookStatus, SinkState, SlotStatus, StandingState, Status, TokenState, TokenStatus};
 use crate::time::{Timestamp, for_people};
 
 /// Stands for the slot of the row above.
@@ -169,7 +169,15 @@ fn token_matters(token: &TokenStatus) -> Vec<(Tone, String)> {
             matters.push((Tone::Doubtful, format!("{} → {}: {error} (it holds {holds})", token.name, sink.sink)));
         }
     }
+    matters.extend(token.hooks.iter().filter_map(|hook| hook_matter(token, hook)));
     matters
+}
+
+fn hook_matter(token: &TokenStatus, hook: &HookStatus) -> Option<(Tone, String)> {
+    let error = hook.error.as_ref()?;
+    let since = hook.failing_since.as_deref().map_or("-".into(), time_of_day);
+    let next = hook.next_attempt.as_deref().map_or(String::new(), |next| format!("; next at {}", time_of_day(next)));
+    Some((Tone::Doubtful, format!("{}: {} failed: {error} (since {since}{next})", token.name, hook.hook)))
 }
 
 /// `2026-11-21T08:00:00Z` → `08:00:00Z`.

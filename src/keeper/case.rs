@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::job::Lane;
 use crate::ledger::Entry;
 use crate::name::SinkId;
+use crate::record::hooks::{adopt_hooks, try_hooks_again};
 use crate::record::receipt::look_again;
 use crate::record::schedule::adopt_schedule;
 use crate::record::{try_denied_again, try_refused_again};
@@ -45,6 +46,12 @@ impl Case {
         self.busy.contains(&Lane::Issuing)
     }
 
+    /// Whether something is under way in `lane`.
+    #[must_use]
+    pub fn is_busy(&self, lane: &Lane) -> bool {
+        self.busy.contains(lane)
+    }
+
     pub(super) fn wanted_slot(&self) -> Option<&Arc<Slot>> {
         self.slot.as_ref().filter(|_| self.wanted)
     }
@@ -73,6 +80,7 @@ impl Case {
         try_refused_again(&mut self.entry, now);
         let Some(before) = self.slot.replace(Arc::clone(slot)) else { return };
         try_denied_again(&mut self.entry);
+        try_hooks_again(slot, &before, &mut self.entry);
         let same_content = |token: &TokenSettings, sink: &SinkSettings| {
             let same = |(t, s): (&TokenSettings, &SinkSettings)| s.file == sink.file && t.name == token.name;
             before.id == slot.id && before.sink(&sink.id).is_some_and(same)
@@ -86,6 +94,12 @@ impl Case {
     pub(super) fn adopt_schedule(&mut self, now: Timestamp) -> bool {
         let slot = self.slot.as_ref().filter(|_| self.wanted);
         slot.is_some_and(|slot| adopt_schedule(slot, &mut self.entry, now))
+    }
+
+    /// Says whether anything changed.
+    pub(super) fn adopt_hooks(&mut self) -> bool {
+        let slot = self.slot.as_ref().filter(|_| self.wanted);
+        slot.is_some_and(|slot| adopt_hooks(slot, &mut self.entry))
     }
 
     pub(super) fn depart(&mut self) {

@@ -19,8 +19,15 @@ impl Keeper {
         self.queues.follow_clock(step);
         self.stopping_since = self.stopping_since.map(|since| since.moved(step));
         for task in &mut self.held_back {
-            if let Task::Deliver(delivery) = task {
-                delivery.access_token = Arc::new(delivery.access_token.follow_clock(step, before));
+            match task {
+                Task::Deliver(delivery) => {
+                    delivery.access_token = Arc::new(delivery.access_token.follow_clock(step, before));
+                }
+                Task::Notify(notification) => {
+                    let expires_at = &mut notification.notice.expires_at;
+                    *expires_at = expires_at.map(|at| at.moved(step));
+                }
+                Task::Recall(_) | Task::Issue(..) | Task::Withdraw { .. } => {}
             }
         }
         for (.., answer) in &mut self.answers {
@@ -40,7 +47,7 @@ impl Case {
         follow_clock(&mut self.entry, step, before);
         let touched = self.busy.iter().filter_map(|lane| match lane {
             Lane::Sink(sink) => Some(sink.clone()),
-            Lane::Issuing => None,
+            Lane::Issuing | Lane::Hooks(_) => None,
         });
         self.outdated.extend(touched);
     }

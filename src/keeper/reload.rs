@@ -44,7 +44,8 @@ impl Keeper {
             let Some(case) = self.cases.get_mut(identity) else { continue };
             let departed = mark_departed_sinks(case, &config, now);
             let scheduled = case.adopt_schedule(now);
-            if departed || scheduled {
+            let hooked = case.adopt_hooks();
+            if departed || scheduled || hooked {
                 self.savings.note(identity, Durability::Lazy, now);
             }
         }

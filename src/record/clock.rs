@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::ledger::{Entry, Receipt, Standing};
+use crate::ledger::{Entry, HookReceipt, Receipt, Standing};
 use crate::record::schedule::correct_schedule;
 use crate::time::{Step, Timestamp};
 
@@ -20,6 +20,9 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     entry.intention.iter_mut().map(|intention| &mut intention.at).for_each(past);
     entry.paused.iter_mut().for_each(past);
     entry.denied.iter_mut().map(|denied| &mut denied.at).for_each(past);
+    entry.waiting_since.iter_mut().for_each(past);
+    let hooks = entry.hooks.values_mut().flat_map(|receipts| [&mut receipts.change, &mut receipts.failure]);
+    hooks.for_each(|receipt| follow_hook(receipt, step, past));
     entry.same_again = entry.same_again.map(|at| at.moved(of_token));
     correct_schedule(entry, before.moved(step));
     if let Standing::Failing(retry) = &mut entry.standing {
@@ -28,6 +31,14 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
         retry.asked_until = retry.asked_until.map(|until| until.moved(step));
     }
     entry.receipts.values_mut().for_each(|receipt| follow(receipt, of_token, step));
+}
+
+fn follow_hook(receipt: &mut HookReceipt, step: Step, past: impl Fn(&mut Timestamp)) {
+    receipt.ran.iter_mut().filter_map(|ran| ran.at.as_mut()).for_each(past);
+    if let Some(retry) = &mut receipt.retry {
+        retry.since = retry.since.moved(step);
+        retry.not_before = retry.not_before.moved(step);
+    }
 }
 
 fn follow(receipt: &mut Receipt, of_token: Step, step: Step) {

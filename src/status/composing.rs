@@ -13,6 +13,7 @@ use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
+use crate::status::hooks::hook_statuses;
 use crate::status::{
     BudgetStatus, Counts, LastError, SinkState, SinkStatus, SlotStatus, StandingState, Status, TokenState, TokenStatus,
 };
@@ -71,7 +72,7 @@ impl Keeper {
             last_error: last_error(entry, next),
             warning: entry.warning.clone(),
             budget: budget_status(slot, entry, now),
-            tokens: slot.tokens.iter().map(|token| token_status(slot, entry, token, now)).collect(),
+            tokens: slot.tokens.iter().map(|token| token_status(slot, case, token, now)).collect(),
         }
     }
 }
@@ -123,18 +124,25 @@ fn budget_status(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<BudgetSta
     })
 }
 
-fn token_status(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> TokenStatus {
-    let (state, reason) = match entry.live(now) {
-        Some(held) if serves(slot, token, held) => (TokenState::Valid, None),
-        Some(held) => (TokenState::Refused, Some(missing_scopes(entry, token, held))),
-        None => (token_state(entry.access_token.as_deref(), now), Some(why_not_valid(slot, entry, now))),
-    };
+fn token_status(slot: &Slot, case: &Case, token: &TokenSettings, now: Timestamp) -> TokenStatus {
+    let entry = &case.entry;
+    let (state, reason) = state_and_reason(slot, entry, token, now);
     TokenStatus {
         name: token.name.to_string(),
         required: token.required,
         state,
         reason,
         sinks: token.sinks.iter().map(|sink| sink_status(entry, sink)).collect(),
+        hooks: hook_statuses(slot, case, token, now),
+    }
+}
+
+/// Whether the readers of `token` have a valid access token, and why not.
+fn state_and_reason(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> (TokenState, Option<String>) {
+    match entry.live(now) {
+        Some(held) if serves(slot, token, held) => (TokenState::Valid, None),
+        Some(held) => (TokenState::Refused, Some(missing_scopes(entry, token, held))),
+        None => (token_state(entry.access_token.as_deref(), now), Some(why_not_valid(slot, entry, now))),
     }
 }
 
@@ -189,8 +197,7 @@ fn reasons(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> {
 }
 
 fn reasons_of(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> Vec<String> {
-    let status = token_status(slot, entry, token, now);
-    if let Some(reason) = status.reason {
+    if let (_, Some(reason)) = state_and_reason(slot, entry, token, now) {
         return vec![format!("{} ({}): {reason}", token.name, slot.id)];
     }
     let unready = |sink: &&SinkSettings| sink.required && !sink_is_ready(entry, &sink.id, now);

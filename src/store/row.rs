@@ -16,7 +16,10 @@ use crate::ledger::{Denied, Entry, Held, Honoured, Intention, Issue, IssueKind, 
 use crate::name::{Identity, SinkId};
 use crate::secret::Secret;
 use crate::settings::Persist;
+use crate::store::row::hooks::{HookFacts, hook_facts, hook_receipts};
 use crate::time::{Anchor, Timestamp};
+
+mod hooks;
 
 /// Before the access token: its length, little-endian; zero where there is none.
 const LENGTH: usize = size_of::<u32>();
@@ -44,6 +47,8 @@ struct Facts {
     secret_worked: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     held: Vec<HeldFacts>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<HookFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anchor: Option<Anchor>,
 }
@@ -133,6 +138,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
         held: entry.receipts.iter().filter_map(held).collect(),
+        hooks: hook_facts(&entry.hooks),
         anchor: entry.anchor.clone(),
     }
 }
@@ -197,6 +203,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
         receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
+        hooks: hook_receipts(facts.hooks)?,
         anchor: facts.anchor,
         ..Entry::new(identity)
     })

@@ -15,6 +15,7 @@ use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, Retry, Standing};
 use crate::name::Name;
 use crate::plan::{next_issue, renewal_of};
+use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::systemd::{Service, stopping};
 use crate::task::Task;
@@ -35,6 +36,7 @@ enum Arrived {
     Issue { generation: u64, failing: Option<Discriminant<Failure>> },
     Delivery { line: Option<(String, Result<u64, String>)> },
     Withdrawal { sink: String, result: Result<(), String> },
+    Hook { token: Name, event: HookEvent, generation: u64, result: Result<(), String> },
     Recall,
 }
 
@@ -57,6 +59,10 @@ impl Telling {
             Task::Deliver(delivery) => debug!(slot = %delivery.slot.id, sink = %delivery.sink().id, "delivering"),
             Task::Recall(slot) => debug!(slot = %slot.id, "reading the generation that the sinks hold"),
             Task::Withdraw { sink, .. } => debug!(%sink, "withdrawing"),
+            Task::Notify(notification) => {
+                let notice = &notification.notice;
+                debug!(token = %notice.token, hook = %notice.event.kind(), event = %notice.event, "running a hook");
+            }
         }
     }
 
@@ -140,6 +146,9 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
             Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing }
         }
         JobResult::Recalled(_) => Arrived::Recall,
+        JobResult::Notified { token, event, generation, result } => {
+            Arrived::Hook { token: token.clone(), event: *event, generation: generation.0, result: result.clone() }
+        }
         JobResult::Withdrawn { sink, result } => Arrived::Withdrawal { sink: sink.to_string(), result: result.clone() },
         JobResult::Delivered { sink, generation, result, .. } => {
             let line = match result {
@@ -178,6 +187,10 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
         Arrived::Withdrawal { sink, result: Err(reason) } => {
             tell_sink_failure(case, sink, reason, "could not be withdrawn", now);
         }
+        Arrived::Hook { token, event, generation, result: Ok(()) } => {
+            info!(%token, hook = %event.kind(), %event, generation, "hook run");
+        }
+        Arrived::Hook { token, event, result: Err(reason), .. } => tell_hook_failure(case, token, *event, reason, now),
     }
 }
 
@@ -228,6 +241,13 @@ fn tell_sink_failure(case: &Case, sink: &str, reason: &str, what: &str, now: Tim
     let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
     let next = pause_until(retry.not_before, now);
     warn!(sink, reason, attempts = retry.attempts, next_attempt_in = next, "{what}");
+}
+
+fn tell_hook_failure(case: &Case, token: &Name, event: HookEvent, reason: &str, now: Timestamp) {
+    let retry = case.entry.hooks.get(token).and_then(|receipts| receipts.of(event.kind()).retry.as_ref());
+    let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
+    let next = pause_until(retry.not_before, now);
+    warn!(%token, hook = %event.kind(), %event, reason, attempts = retry.attempts, next_attempt_in = next, "hook failed");
 }
 
 /// How long until `moment`, in whole seconds: a pause of half a second is not none.

@@ -480,6 +480,7 @@ impl World for Simulated {
             Task::Deliver(delivery) => self.deliver(&delivery),
             Task::Withdraw { identity, sink, fingerprint } => self.withdraw(identity, sink, fingerprint),
             Task::Recall(slot) => self.recall(&slot),
+            Task::Notify(_) => unreachable!("no scenario has a hook"),
         }
         self.step();
     }

@@ -18,9 +18,10 @@ use crate::ledger::{Entry, IssueKind};
 use crate::name::{Identity, SinkId};
 use crate::plan::renewal_of;
 use crate::record::clock::follow_clock;
+use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::status::Status;
-use crate::task::{AskerId, Delivery, Publication, RefreshAnswer, Row, Task};
+use crate::task::{AskerId, Delivery, Notification, Publication, RefreshAnswer, Row, Task};
 use crate::time::{Step, Timestamp};
 
 /// What the provider answers to whom, when it is asked at which moment; and after how long.
@@ -67,6 +68,8 @@ pub struct Virtual {
     pub end: Timestamp,
     pub provider: Provider,
     pub sink_works: Disk,
+    /// Whether a hook ends well at a moment, and how long it takes.
+    pub hook: Box<dyn Fn(Timestamp) -> (Duration, bool)>,
     /// When the state cannot be written.
     pub unwritable: Vec<(Timestamp, Timestamp)>,
     pub events: BTreeMap<Timestamp, Vec<Event>>,
@@ -82,6 +85,8 @@ pub struct Virtual {
     pub files: BTreeMap<SinkId, Content>,
     pub deliveries: Vec<(Timestamp, SinkId, Generation)>,
     pub withdrawals: Vec<(Timestamp, SinkId)>,
+    /// The hooks that were run, whether in vain or not: when, whose, what for, which generation.
+    pub hooks: Vec<(Timestamp, String, HookEvent, Generation)>,
     pub published: BTreeMap<String, Option<Generation>>,
     pub answers: Vec<(Timestamp, AskerId, String)>,
     pub statuses: Vec<Status>,
@@ -116,6 +121,7 @@ impl Virtual {
             end: at(end),
             provider,
             sink_works: Box::new(|_, _| true),
+            hook: Box::new(|_| (secs(1), true)),
             unwritable: Vec::new(),
             events: BTreeMap::new(),
             kill_at: None,
@@ -127,6 +133,7 @@ impl Virtual {
             files: BTreeMap::new(),
             deliveries: Vec::new(),
             withdrawals: Vec::new(),
+            hooks: Vec::new(),
             published: BTreeMap::new(),
             answers: Vec::new(),
             statuses: Vec::new(),
@@ -254,6 +261,25 @@ impl Virtual {
         self.later(after, slot.identity.clone(), JobResult::Issued { ask, asked_at: self.now, answer });
     }
 
+    fn notify(&mut self, notification: &Notification) {
+        let Notification { slot, notice, .. } = notification;
+        let token = slot.token(&notice.token).unwrap();
+        if notice.event == HookEvent::Changed {
+            let holds = |sink: &SinkId| self.files.get(sink).map(|content| content.generation);
+            let mut sinks = token.sinks.iter();
+            assert!(
+                sinks.all(|sink| holds(&sink.id) >= Some(notice.generation)),
+                "a hook before all sinks: {notice:?}"
+            );
+            assert!(self.published[token.name.as_str()] >= Some(notice.generation), "a hook before the readers");
+        }
+        self.hooks.push((self.now, notice.token.to_string(), notice.event, notice.generation));
+        let (after, works) = (self.hook)(self.now);
+        let (token, event, generation) = (notice.token.clone(), notice.event, notice.generation);
+        let result = if works { Ok(()) } else { Err("it failed (exit status: 1)".into()) };
+        self.later(after, slot.identity.clone(), JobResult::Notified { token, event, generation, result });
+    }
+
     fn deliver(&mut self, delivery: &Delivery) {
         let told = &delivery.access_token;
         let (sink, token) = (delivery.sink().id.clone(), &told.follow_clock(-self.offset, self.wall()));
@@ -327,6 +353,7 @@ impl World for Virtual {
                 self.withdrawals.push((self.now, sink.clone()));
                 self.later(Duration::ZERO, identity, JobResult::Withdrawn { sink, result: Ok(()) });
             }
+            Task::Notify(notification) => self.notify(&notification),
         }
     }
 
