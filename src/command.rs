@@ -12,6 +12,10 @@ use tokio::process::Child;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+pub use crate::command::descriptors::keep_descriptors;
+
+mod descriptors;
+
 /// Where programs without a `/` are looked for: all that the environment holds unless more is given.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::command::keep_descriptors;
 use crate::daemon::Until;
 use crate::fatal::{CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
 use crate::life::{Ears, Launch, live};
@@ -20,6 +21,7 @@ const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
+    keep_descriptors();
     let texts = Texts::read(config_path);
     let config = Arc::new(texts.parse()?);
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
