@@ -12,9 +12,11 @@ use rustix::fs::Mode;
 
 use crate::config::Config;
 use crate::disk::{group, user};
+use crate::name::Name;
 use crate::places::Places;
-use crate::settings::{Admins, FileSettings, Provider, SecretSource};
+use crate::settings::{Admins, FileSettings, Hook, HookKind, Provider, SecretSource};
 use crate::sink::file::directory_of;
+use crate::slot::Slot;
 
 /// One line for everything that is missing on this host now.
 #[must_use]
@@ -33,7 +35,34 @@ pub fn notes(config: &Config) -> Vec<String> {
     for file in config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file) {
         notes.extend(file_notes(file, &own_roots));
     }
+    for (token, kind, hook) in config.slots.iter().flat_map(|slot| hooks_of(slot)) {
+        notes.extend(hook_note(hook).map(|missing| format!("token {token}: {kind}: {missing}")));
+    }
     notes.into_iter().collect()
+}
+
+fn hooks_of(slot: &Slot) -> impl Iterator<Item = (&Name, HookKind, &Hook)> {
+    slot.tokens.iter().flat_map(|token| token.hooks().map(|(kind, hook)| (&token.name, kind, hook)))
+}
+
+fn hook_note(hook: &Hook) -> Option<String> {
+    match hook {
+        Hook::ReloadUnit(unit) => Some(format!(
+            "the daemon's user needs the right to manage {unit}: root has it, others by a polkit rule; a .path unit of \
+             root that watches the token's file needs none"
+        )),
+        Hook::Command(words) => {
+            let program = words.first()?;
+            match Path::new(program).metadata() {
+                Ok(data) if !data.is_file() => Some(format!("{program} is no program")),
+                Ok(data) if data.mode() & 0o111 == 0 => Some(format!("{program} is not executable: chmod 0755 it")),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Some(format!("the program {program} does not exist"))
+                }
+                _ => None,
+            }
+        }
+    }
 }
 
 fn lets_nobody_in(why: &str) -> String {

@@ -9,10 +9,11 @@ use crate::daemon::tests::world::{Provider, Reply, Virtual, hourly};
 use crate::daemon::{Event, Until};
 use crate::fixtures::*;
 use crate::name::Name;
-use crate::settings::{OnExpired, Rate};
+use crate::settings::{HookEvent, OnExpired, Rate};
 use crate::slot::Slot;
 use crate::time::{Step, Timestamp};
 
+mod hooks;
 mod world;
 
 const HOURS: i64 = 3600;
@@ -200,11 +201,19 @@ proptest! {
         strict.tokens[0].on_expired = OnExpired::Remove;
         let mut slots: Vec<Slot> = (0..tokens).map(|n| own_slot(&format!("t{n}"))).collect();
         slots.push(strict);
+        let slots: Vec<Slot> = slots.into_iter().map(hooked).collect();
         let keeper = world.run(&config(&slots));
         prop_assert!(keeper.is_ready());
         for slot in &slots {
             let generation = world.disk[&slot.identity].generation;
             prop_assert_eq!(world.files[&slot.tokens[0].sinks[0].id].generation, generation);
+            let token = slot.tokens[0].name.as_str();
+            let mut told: Vec<_> = world.hooks.iter().filter(|(_, name, ..)| name == token).map(|run| (run.3, run.2)).collect();
+            prop_assert!(told.contains(&(generation, HookEvent::Changed)), "{:?}", told);
+            let runs = told.len();
+            told.sort_unstable();
+            told.dedup();
+            prop_assert_eq!(told.len(), runs, "once for each");
         }
     }
 }

@@ -223,6 +223,9 @@ fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::ledger::{HookReceipt, HookReceipts, HookRetry, Ran};
+    use crate::name::Name;
+    use crate::settings::HookEvent;
 
     /// As version 0.1 wrote it: what reads this must go on reading it.
     const ROW: &[u8] = b"\x03\0\0\0tok{\"generation\":7,\
@@ -250,6 +253,23 @@ mod tests {
         let row = encode(&entry, Persist::Off).unwrap();
         let read = decode(Identity::stored("a"), &row).unwrap();
         assert_eq!((read.paused, read.honoured), (entry.paused, entry.honoured));
+    }
+
+    #[test]
+    fn what_hooks_were_run_for_outlives_the_daemon_and_why_they_failed_does_not() {
+        let seven = Timestamp::from_secs(7);
+        let ran = |event, at| Some(Ran { event, generation: Generation(3), at });
+        let retry = HookRetry { reason: "no".into(), attempts: 1, since: seven, not_before: seven };
+        let change = HookReceipt { ran: ran(HookEvent::Changed, None), retry: Some(retry) };
+        let failure = HookReceipt { ran: ran(HookEvent::Expired, Some(seven)), retry: None };
+        let name = Name::parse("accounts").unwrap();
+        let hooks = BTreeMap::from([(name.clone(), HookReceipts { change, failure })]);
+        let mut entry = Entry { hooks, ..Entry::new(Identity::stored("a")) };
+        let read = decode(Identity::stored("a"), &encode(&entry, Persist::Off).unwrap()).unwrap();
+        entry.hooks.get_mut(&name).unwrap().change.retry = None;
+        assert_eq!(read.hooks, entry.hooks);
+        let unknown = b"\0\0\0\0{\"generation\":0,\"hooks\":[{\"token\":\"a\",\"event\":\"?\",\"generation\":1}]}";
+        assert!(decode(Identity::stored("a"), unknown).is_none(), "an event that is not known");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod commands;
 mod delivery;
 mod failing;
 mod files;
+mod hooks;
 mod pausing;
 mod refusing;
 mod reloading;

@@ -41,6 +41,51 @@ fn admins_are_lists_of_names() {
 }
 
 #[test]
+fn hooks_are_checked() {
+    let of_hook = |lines: &str, expected: &str| says_of(&format!("{lines}\n"), expected);
+    of_hook("on_change = 1", "1:13: on_change: expected a table, found an integer");
+    of_hook(
+        "on_change = {}\non_failure = {}",
+        r#"
+1:13: on_change needs a unit or a command: { reload_unit = "api.service" } or { command = ["/path/of/program", "argument"] }
+2:14: on_failure needs a command: { command = ["/path/of/program", "argument"] }
+"#,
+    );
+    of_hook(
+        r#"on_change = { reload_unit = "api.service", command = ["/bin/true"] }"#,
+        "1:54: command: it stands beside reload_unit; keep one (a command may run systemctl itself)",
+    );
+    of_hook(
+        r#"on_failure = { reload_unit = "api.service" }"#,
+        r#"1:16: unknown key "reload_unit"; on_failure takes command"#,
+    );
+    of_hook(r#"on_change = { comand = ["/bin/true"] }"#, r#"1:15: unknown key "comand"; did you mean "command"?"#);
+    let empty = "it is empty; write [\"/path/of/program\", \"argument\"]";
+    of_hook("on_failure = { command = [] }", &format!("1:26: command: {empty}"));
+    let relative = "the program's path is not absolute; begin it with /";
+    of_hook(r#"on_change = { command = ["systemctl", "x"] }"#, &format!("1:26: command: {relative}"));
+    of_hook(r#"on_change = { command = ["/usr/"] }"#, "1:26: command: the path names a directory; name the program");
+}
+
+#[test]
+fn a_unit_is_named_whole() {
+    let of_unit = |unit: &str, said: &str| {
+        let told = told(parse(&format!("{GOOD}on_change = {{ reload_unit = '{unit}' }}\n")));
+        assert!(told.contains(said) && told.is_empty() == said.is_empty(), "{unit}: {told}");
+    };
+    for good in ["api.service", "api@7.service", "a-b_c:d\\x20.socket"] {
+        of_unit(good, "");
+    }
+    of_unit("api", "\"api\" is not the whole name of a unit; write it like \"api.service\"");
+    of_unit(".service", "is not the whole name of a unit");
+    of_unit("a.slice", "is not the whole name of a unit");
+    of_unit("api@.service", "\"api@.service\" is a template; name an instance of it");
+    for bad in ["--now.service", "a b.service", "a/b.service", "å.service", &format!("{}.service", "x".repeat(250))] {
+        of_unit(bad, "is not the name of a unit");
+    }
+}
+
+#[test]
 fn the_daemon_and_the_log_are_checked() {
     says_of(
         r#"
