@@ -30,7 +30,7 @@
 //! | floor | modules | must not |
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
-//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`watch`], [`blocking`], [`signals`], [`systemd`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`clock`], [`cron`] | decide |
+//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`watch`], [`blocking`], [`signals`], [`systemd`], [`inherited`], [`init`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`unit`], [`clock`], [`cron`] | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`seal`], [`privacy`] | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
@@ -74,6 +74,8 @@ pub mod fatal;
 pub mod forecast;
 pub mod http;
 pub mod inbox;
+pub mod inherited;
+pub mod init;
 pub mod job;
 pub mod keeper;
 pub mod ledger;
@@ -106,6 +108,7 @@ pub mod systemd;
 pub mod task;
 pub mod telemetry;
 pub mod time;
+pub mod unit;
 pub mod watch;
 pub mod world;
 

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "seal", "privacy"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials"],
-    &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
+    &["clock", "places", "loading", "notes", "unit", "systemd", "inherited", "init", "telemetry", "display", "daemon", "inbox", "blocking",
       "reloading", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];

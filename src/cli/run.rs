@@ -8,6 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::daemon::Until;
 use crate::fatal::{CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
+use crate::init;
 use crate::life::{Ears, Launch, live};
 use crate::loading::Texts;
 use crate::status::{SinkState, Status};
@@ -19,6 +20,9 @@ const IDLE_THREAD: Duration = Duration::from_secs(2);
 const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
+    if init::is_first() {
+        return init::run();
+    }
     protect();
     let texts = Texts::read(config_path);
     let config = Arc::new(texts.parse()?);

@@ -16,7 +16,7 @@ use crate::ledger::{Entry, Retry, Standing};
 use crate::name::Name;
 use crate::plan::{next_issue, renewal_of};
 use crate::slot::Slot;
-use crate::systemd::{Service, stopping};
+use crate::systemd::Service;
 use crate::task::Task;
 use crate::time::{Timestamp, for_people};
 
@@ -95,33 +95,42 @@ impl Telling {
         }
         if keeper.is_stopping() && !self.told_stopping {
             self.told_stopping = true;
-            stopping();
+            self.service.stop(now);
             info!(under_way = keeper.in_flight(), "stopping");
         }
         let ready = keeper.is_ready();
+        self.service.feed_watchdog(now);
         self.service.extend(now);
         if self.service.ready_is_due(ready, now) {
-            self.service.send_ready();
+            self.service.send_ready(status_line(keeper, self.writable, now));
             if ready {
                 info!(tokens = keeper.config().tokens.len(), "ready: every required token is valid and delivered");
             } else {
-                warn!(missing = keeper.unready_count(), "started without all required tokens; see `tokend status`");
+                let (missing, reason) = (keeper.unready_count(), keeper.unready_reason(now));
+                warn!(missing, reason, "started without all required tokens; see `tokend status`");
             }
         }
-        self.service.show(status_line(keeper, self.writable), now);
+        if self.service.status_is_due(now) {
+            self.service.show(status_line(keeper, self.writable, now));
+        }
     }
 }
 
-fn status_line(keeper: &Keeper, writable: bool) -> String {
-    let (tokens, missing) = (keeper.config().tokens.len(), keeper.unready_count());
+/// For `systemctl status`: how many there are, and the first thing that is the matter.
+fn status_line(keeper: &Keeper, writable: bool, now: Timestamp) -> String {
+    let (tokens, slots) = (keeper.config().tokens.len(), keeper.config().slots.len());
     let state = match keeper.state_notice() {
         _ if !writable => "; THE STATE CANNOT BE WRITTEN",
         Some(_) => "; THE STATE WAS LOST: see tokend status",
         None => "",
     };
-    match missing {
-        0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),
-        _ => format!("{tokens} tokens, {missing} slots lack a required one: see tokend status{state}"),
+    let tokens = if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") };
+    match keeper.unready_reason(now) {
+        None => format!("{tokens}, all required ones valid and delivered{state}"),
+        Some(reason) => {
+            let missing = keeper.unready_count();
+            format!("{tokens}, {missing} of {slots} slots lack a required one, see tokend status: {reason}{state}")
+        }
     }
 }
 
