@@ -60,8 +60,8 @@ EOF
   inside tokend status >"$cache/status" || true
   cat "$cache/status"
   local wanted
-  for wanted in "ReadWritePaths=" "LoadCredential=op-secret" "check --unit" 'there is no group "no-such"' \
-    'there is no user "no-such"' "/srv/no-such does not exist: create it"; do
+  for wanted in "ReadWritePaths=" "LoadCredential=op-secret" "check --unit" "there is no group" \
+    "there is no user" "/srv/no-such does not exist: create it"; do
     grep -qF -- "$wanted" "$cache/status"
     says "$wanted" inside journalctl --no-pager --unit tokend.service
   done
@@ -119,7 +119,8 @@ reads() {
 tells() {
   says "3 tokens, all required ones valid and delivered" inside systemctl --no-pager status tokend.service
   inside journalctl --no-pager --output json --unit tokend.service >"$cache/journal"
-  grep -q '"MESSAGE":"access token issued"' "$cache/journal"
+  grep -q '"MESSAGE":"access token issued slot=op/corporate generation=1 ' "$cache/journal"
+  grep -q '"TOKEND_SLOT":"op/corporate"' "$cache/journal"
   grep -q '"MESSAGE":"ready: every required token' "$cache/journal"
   set +x
   local secret
@@ -172,7 +173,7 @@ bad_reload() {
 
 killed() {
   local before=$(issued) process=$(pid) held=$(token shared)
-  inside kill -KILL "$process"
+  inside sh -c "kill -KILL $process"
   eventually started_anew "$process"
   [ "$(issued)" = "$before" ]
   [ "$(token shared)" = "$held" ]
@@ -180,7 +181,7 @@ killed() {
 
 stopped_by_signal() {
   local before=$(issued) process=$(pid) held=$(token shared)
-  inside kill -STOP "$process"
+  inside sh -c "kill -STOP $process"
   eventually started_anew "$process"
   says "Watchdog timeout" inside journalctl --no-pager --unit tokend.service
   [ "$(issued)" = "$before" ]
@@ -250,8 +251,12 @@ api_was_told() {
 sandbox() {
   local process place
   process=$(pid)
-  for place in /etc/tokend /usr /var/lib /srv /run /opt; do
+  # Not even for root.
+  for place in /etc/tokend /usr /var/lib /srv /opt /home; do
     fails_with 1 inside nsenter --target "$process" --mount touch "$place/escaped"
+  done
+  for place in /run /run/systemd /var/log; do
+    fails_with 1 inside nsenter --target "$process" --mount setpriv --reuid tokend --clear-groups touch "$place/escaped"
   done
   inside nsenter --target "$process" --mount touch /var/lib/tokend/inside
   inside rm /var/lib/tokend/inside
@@ -274,11 +279,12 @@ upgrade() {
 }
 
 removed() {
+  local process=$(pid)
   inside systemctl enable tokend.service
   inside dpkg --remove tokend
   inside test -s /var/lib/tokend/state.db
   inside test -s /etc/tokend/tokend.toml
-  not inside pgrep --exact tokend
+  not inside test -e "/proc/$process"
 }
 
 purged() {

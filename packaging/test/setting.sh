@@ -5,7 +5,7 @@ previous_of() { # DEB, NEW
   rm -rf "$cache/previous"
   dpkg-deb -R "$1" "$cache/previous"
   sed -i 's/^Version: .*/Version: 0.0.9-1/' "$cache/previous/DEBIAN/control"
-  dpkg-deb --root-owner-group -b "$cache/previous" "$2" >/dev/null
+  dpkg-deb --root-owner-group -Zgzip -z1 -b "$cache/previous" "$2" >/dev/null
 }
 
 set_the_scene() {
