@@ -47,6 +47,9 @@ lacks() {
 [tokens.no-group]
 provider = "idp"
 sinks    = [{ file = "/run/tokend/tokens/no-group", group = "no-such" }]
+[tokens.no-member]
+provider = "idp"
+sinks    = [{ file = "/run/tokend/tokens/no-member", group = "readers" }]
 [tokens.no-user]
 provider = "idp"
 sinks    = [{ file = "/run/tokend/tokens/no-user", owner = "no-such" }]
@@ -60,7 +63,7 @@ EOF
   inside tokend status >"$cache/status" || true
   cat "$cache/status"
   local wanted
-  for wanted in "ReadWritePaths=" "LoadCredential=op-secret" "check --unit" "there is no group" \
+  for wanted in "ReadWritePaths=" "SupplementaryGroups=" "LoadCredential=op-secret" "check --unit" "there is no group" \
     "there is no user" "/srv/no-such does not exist: create it"; do
     grep -qF -- "$wanted" "$cache/status"
     says "$wanted" inside journalctl --no-pager --unit tokend.service
