@@ -24,8 +24,9 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// The socket of `tokend.socket`, or the only one if it has no name. Nothing at the second call:
-    /// a descriptor has one owner.
+    /// The socket of `tokend.socket`, or the only one if it has no name. To be called before the
+    /// process has opened anything: a number that was not passed after all is then found to be none.
+    /// Nothing at the second call: a descriptor has one owner.
     ///
     /// Errors: why what was passed on cannot be used, and what to do.
     pub fn take() -> Result<Option<Self>, String> {
@@ -58,8 +59,8 @@ fn choose(passed: &[(RawFd, String)]) -> Result<Option<RawFd>, String> {
 
 #[expect(unsafe_code, reason = "what is passed by number can be owned in no other way")]
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: `sd_notify` has found this number to be an open descriptor that was passed to this very
-    // process, and nothing else in the process knows of it; `take` asks for it once.
+    // SAFETY: `sd_notify` has found this number to be an open descriptor that the environment says was
+    // passed to this very process; the process has opened none of its own yet; `take` asks for it once.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -54,6 +54,8 @@ pub struct Launch {
     pub fingerprint: String,
     /// How long to go on.
     pub until: Until,
+    /// The socket that the service manager passed.
+    pub inherited: Option<Inherited>,
 }
 
 /// How others reach the daemon.
@@ -86,10 +88,13 @@ impl Ears {
 ///
 /// Errors: why it could not start.
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
-    let Launch { config, config_path, fingerprint, until } = launch;
+    let Launch { config, config_path, fingerprint, until, inherited } = launch;
     let places = find_places(&config)?;
     let opened = open_state(&config, &places).await?;
-    let Listening { listener, bound } = listen(&config, &places, until).await?;
+    let Listening { listener, bound } = match until {
+        Until::Stopped => listen(&config, &places, inherited).await?,
+        Until::Quiet => Listening::default(),
+    };
     sweep_leftovers(Arc::clone(&config)).await;
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
@@ -193,11 +198,9 @@ struct Listening {
 }
 
 /// The socket of the service manager, if it passed one, else one of our own.
-async fn listen(config: &Config, places: &Places, until: Until) -> Result<Listening, Fatal> {
+async fn listen(config: &Config, places: &Places, inherited: Option<Inherited>) -> Result<Listening, Fatal> {
     let cannot = |why: String| Fatal::new(CANNOT_CREATE, why);
-    let inherited = Inherited::take().map_err(cannot)?;
     match (inherited, &places.socket) {
-        _ if until == Until::Quiet => Ok(Listening::default()),
         (None, None) => Ok(Listening::default()),
         (Some(_), None) => {
             warn!("daemon.socket is false: the socket that the service manager passed is not served");

@@ -21,5 +21,6 @@ mod restarting;
 mod scheduled;
 mod scopes;
 mod secrets;
+mod service;
 mod setup;
 mod socket;
