@@ -1,5 +1,5 @@
-//! Runs the stand-ins by hand: `cargo run --example standin [PORT]`. Prints what they are asked, a
-//! line each, until Ctrl-C.
+//! Runs the stand-ins by hand: `cargo run --example standin [PORT [SECONDS]]`, for access tokens
+//! that live a minute or so many seconds. Prints what they are asked, a line each, until Ctrl-C.
 #![allow(clippy::disallowed_methods, reason = "a program by hand reads its arguments")]
 
 use std::error::Error;
@@ -8,8 +8,11 @@ use std::time::Duration;
 use tokend::demo::standin::{Client, Entry, Event, Standin, StandinConfig, Vendor};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let port = std::env::args().nth(1).map_or(Ok(4180), |port| port.parse())?;
-    let standin = Standin::start_on_thread(StandinConfig { port, ..StandinConfig::default() })?;
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().map_or(Ok(4180), |port| port.parse())?;
+    let lifetime = arguments.next().map_or(Ok(60), |seconds| seconds.parse())?;
+    let lifetime = Duration::from_secs(lifetime);
+    let standin = Standin::start_on_thread(StandinConfig { port, lifetime, ..StandinConfig::default() })?;
     for vendor in Vendor::ALL {
         let Client { id, secret, .. } = Client::demo(vendor);
         println!("{:14} {}  id {id}  secret {secret}", vendor.preset(), standin.url(vendor));

@@ -45,6 +45,9 @@ enum Command {
     Check {
         #[command(flatten)]
         config: ConfigArgs,
+        /// Print the systemd drop-in that the configuration needs, and nothing else
+        #[arg(long)]
+        unit: bool,
     },
     /// Show which slots there are, who shares them, and when each would be refreshed
     Plan {
@@ -182,7 +185,8 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<u8, Fatal> {
     match command {
         Command::Run { config, once } => run::run(&config.config, once),
-        Command::Check { config } => check::check(&config.config),
+        Command::Check { config, unit: false } => check::check(&config.config),
+        Command::Check { config, unit: true } => check::unit(&config.config),
         Command::Plan { config, span, json } => plan::plan(&config.config, span, json),
         Command::Status { socket, json } => status::status(&socket.path(), json),
         Command::Get { socket, name, format } => get::get(&socket.path(), &name, format),

@@ -38,7 +38,7 @@ pub async fn read(source: &SecretSource) -> Result<Secret, String> {
             let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
                 return Err(format!(
                     "credential {name}: $CREDENTIALS_DIRECTORY is not set; add LoadCredential={name}:/path to the \
-                     unit and restart it"
+                     unit (`tokend check --unit` prints it) and restart it"
                 ));
             };
             apart(Path::new(&directory).join(name), read_credential).await
@@ -70,7 +70,8 @@ fn read_private(path: &Path) -> Result<Secret, String> {
 
 /// systemd itself sees to who can read a credential.
 fn read_credential(path: &Path) -> Result<Secret, String> {
-    let file = open(path, "add LoadCredential= to the unit and restart it")?;
+    let remedy = "add LoadCredential= to the unit (`tokend check --unit` prints it) and restart it";
+    let file = open(path, remedy)?;
     read_whole(file, &path.display().to_string())
 }
 
@@ -191,7 +192,10 @@ mod tests {
         let told = fetch(&SecretSource::Env("TOKEND_NO_SUCH_VARIABLE".into())).unwrap_err();
         assert!(told.starts_with("variable TOKEND_NO_SUCH_VARIABLE is not set"), "{told}");
         let told = fetch(&SecretSource::Credential("op".into())).unwrap_err();
-        assert!(told.contains("add LoadCredential=op:/path to the unit and restart it"), "{told}");
+        assert!(
+            told.contains("add LoadCredential=op:/path to the unit (`tokend check --unit` prints it) and restart it"),
+            "{told}"
+        );
     }
 
     #[test]

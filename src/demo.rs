@@ -45,7 +45,8 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
     runtime.block_on(async {
         let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
-        let launch = Launch { config, config_path, fingerprint: texts.fingerprint(), until: Until::Stopped };
+        let fingerprint = texts.fingerprint();
+        let launch = Launch { config, config_path, fingerprint, until: Until::Stopped, inherited: None };
         let show = async {
             let shown = show(&scratch.path, &standin, &inbox).await;
             inbox.stop().await;

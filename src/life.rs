@@ -20,6 +20,7 @@ use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
 use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
+use crate::inherited::Inherited;
 use crate::keeper::Keeper;
 use crate::ledger::Entry;
 use crate::metrics::{Metrics, tcp};
@@ -56,6 +57,8 @@ pub struct Launch {
     pub fingerprint: String,
     /// How long to go on.
     pub until: Until,
+    /// The socket that the service manager passed.
+    pub inherited: Option<Inherited>,
 }
 
 /// How others reach the daemon.
@@ -88,16 +91,16 @@ impl Ears {
 ///
 /// Errors: why it could not start.
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
-    let Launch { config, config_path, fingerprint, until } = launch;
-    let places = Places::find(&config.daemon)?;
+    let Launch { config, config_path, fingerprint, until, inherited } = launch;
+    let places = find_places(&config)?;
     let http = Http::new();
     let vaults = Vaults::new(http.clone(), &config);
     let opened = open_state(&config, &places, &vaults).await?;
     let saver = opened.store.saver();
     vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
-    let listener = match (&places.socket, until) {
-        (Some(path), Until::Stopped) => Some(listen(path, &config, &places).await?),
-        _ => None,
+    let Listening { listener, bound } = match until {
+        Until::Stopped => listen(&config, &places, inherited).await?,
+        Until::Quiet => Listening::default(),
     };
     let swept = sweep_leftovers(Arc::clone(&config));
     let shelf = Shelf::default();
@@ -141,10 +144,18 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
     tasks.shutdown().await;
-    remove_socket(places.socket.as_deref().filter(|_| until == Until::Stopped));
+    remove_socket(bound.as_deref());
     close(world.into_store()).await;
     info!("stopped");
     Ok(status)
+}
+
+fn find_places(config: &Config) -> Result<Places, Fatal> {
+    let places = Places::find(&config.daemon)?;
+    if let Some(reason) = places.volatile_state() {
+        warn!("{reason}");
+    }
+    Ok(places)
 }
 
 /// Serves on the socket and, where metrics have an address, there.
@@ -200,10 +211,40 @@ fn catch_up_with_the_clock(entry: &mut Entry) {
     }
 }
 
-async fn listen(path: &Path, config: &Config, places: &Places) -> Result<UnixListener, Fatal> {
+/// The socket to serve, if there is one.
+#[derive(Default)]
+struct Listening {
+    listener: Option<UnixListener>,
+    /// Where it was made, and is to be removed; not what the service manager made.
+    bound: Option<PathBuf>,
+}
+
+/// The socket of the service manager, if it passed one, else one of our own.
+async fn listen(config: &Config, places: &Places, inherited: Option<Inherited>) -> Result<Listening, Fatal> {
     let cannot = |why: String| Fatal::new(CANNOT_CREATE, why);
-    make_parent(path, places).map_err(cannot)?;
-    bind(path, config.daemon.socket_mode.unwrap_or(SOCKET_MODE)).await.map_err(cannot)
+    match (inherited, &places.socket) {
+        (None, None) => Ok(Listening::default()),
+        (Some(_), None) => {
+            warn!("daemon.socket is false: the socket that the service manager passed is not served");
+            Ok(Listening::default())
+        }
+        (None, Some(path)) => {
+            make_parent(path, places).map_err(cannot)?;
+            let listener = bind(path, config.daemon.socket_mode.unwrap_or(SOCKET_MODE)).await.map_err(cannot)?;
+            Ok(Listening { listener: Some(listener), bound: Some(path.clone()) })
+        }
+        (Some(inherited), Some(path)) => adopt(inherited, path).map_err(cannot),
+    }
+}
+
+fn adopt(inherited: Inherited, told: &Path) -> Result<Listening, String> {
+    let Inherited { listener, path } = inherited;
+    if path.as_deref() != Some(told) {
+        let listening = path.map_or_else(|| "no path".to_owned(), |path| path.display().to_string());
+        warn!(listening, told = %told.display(), "the socket unit and daemon.socket differ: correct one of them");
+    }
+    let listener = UnixListener::from_std(listener).map_err(|error| format!("the socket that was passed: {error}"))?;
+    Ok(Listening { listener: Some(listener), bound: None })
 }
 
 /// Makes the directory of the socket where it lies below one of our own.

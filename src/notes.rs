@@ -123,7 +123,7 @@ fn missing_secret(source: &SecretSource) -> Option<String> {
             Some(format!("the variable {name} is not set here"))
         }
         SecretSource::Credential(name) if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() => {
-            Some(format!("the credential {name} comes from systemd: give the unit LoadCredential={name}:/path"))
+            Some(format!("the credential {name} comes from systemd: `tokend check --unit` prints its LoadCredential="))
         }
         SecretSource::Command(command) => {
             let program = command.first().filter(|program| program.contains('/') && !Path::new(program).exists())?;

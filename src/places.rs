@@ -6,6 +6,8 @@
 use std::env::var_os;
 use std::path::PathBuf;
 
+use rustix::fs::{FsWord, statfs};
+
 use crate::fatal::{CANNOT_CREATE, Fatal};
 use crate::settings::{DaemonSettings, SocketSetting};
 
@@ -42,6 +44,29 @@ impl Places {
         let own_roots = std::iter::once(state_dir.clone()).chain(runtime_dir).collect();
         Ok(Self { state_dir, socket, own_roots })
     }
+
+    /// What is wrong with the file system that the state directory is on, or will be: what is kept
+    /// there must outlive the machine or the container.
+    #[must_use]
+    pub fn volatile_state(&self) -> Option<String> {
+        let existing = self.state_dir.ancestors().find(|place| place.exists())?;
+        let kind = volatile(statfs(existing).ok()?.f_type)?;
+        Some(format!(
+            "the state directory {} is on {kind}: what is there is lost with the machine or the container, and access \
+             tokens are asked for again; put it on a disk or a volume",
+            self.state_dir.display()
+        ))
+    }
+}
+
+/// A kind of file system that forgets, by its magic number (statfs(2)).
+fn volatile(magic: FsWord) -> Option<&'static str> {
+    match magic {
+        0x0102_1994 => Some("a tmpfs"),
+        0x8584_58f6 => Some("a ramfs"),
+        0x794c_7630 => Some("an overlay, the writable layer of a container"),
+        _ => None,
+    }
 }
 
 /// Where the daemon's socket is when nobody says so.
@@ -69,4 +94,21 @@ fn runtime_dir() -> Option<PathBuf> {
     directory("RUNTIME_DIRECTORY")
         .or_else(|| directory("XDG_RUNTIME_DIR").map(|dir| dir.join("tokend")))
         .or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from(SYSTEM_RUNTIME_DIR)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_that_is_made_yet_is_judged_by_where_it_will_be() {
+        let places = |dir: &str| Places { state_dir: dir.into(), socket: None, own_roots: Vec::new() };
+        let is_tmpfs = statfs("/dev/shm").is_ok_and(|found| volatile(found.f_type) == Some("a tmpfs"));
+        if !is_tmpfs {
+            return eprintln!("skipped: /dev/shm is no tmpfs here");
+        }
+        let said = places("/dev/shm/no/such").volatile_state().unwrap_or_default();
+        assert!(said.starts_with("the state directory /dev/shm/no/such is on a tmpfs:"), "{said}");
+        assert_eq!(places("/proc/no/such").volatile_state(), None);
+    }
 }

@@ -18,6 +18,9 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, LogSettings};
+use crate::telemetry::journal::Journal;
+
+mod journal;
 
 /// Where the level is changed: there is one log in a process.
 static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
@@ -74,8 +77,8 @@ where
     let lines = tracing_subscriber::fmt::layer();
     match format {
         LogFormat::Json => lines.json().flatten_event(true).with_writer(writer).boxed(),
-        LogFormat::Journald => match tracing_journald::layer() {
-            Ok(journal) => journal.with_field_prefix(Some("TOKEND".into())).boxed(),
+        LogFormat::Journald => match Journal::connect() {
+            Ok(journal) => journal.boxed(),
             Err(_) => lines.without_time().with_ansi(false).with_writer(writer).boxed(),
         },
         LogFormat::Text | LogFormat::Default => {

@@ -14,8 +14,9 @@ const FLOORS: [&[&str]; 7] = [
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "command", "seal", "privacy", "vault"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],
-    &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
-      "vaults", "reloading", "metrics", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],
+    &["clock", "places", "loading", "notes", "unit", "systemd", "inherited", "init", "telemetry", "display", "daemon",
+      "inbox", "blocking", "vaults", "reloading", "metrics", "watch", "signals", "cron", "world", "socket",
+      "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];
 

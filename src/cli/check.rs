@@ -12,6 +12,7 @@ use crate::loading::load;
 use crate::notes::notes;
 use crate::places::Places;
 use crate::slot::Slot;
+use crate::unit::drop_in;
 
 /// A longer lead on an exclusive slot means that two access tokens live side by side for long.
 const LONG_LEAD: Duration = Duration::from_mins(5);
@@ -29,11 +30,19 @@ pub(crate) fn check(config_path: &Path) -> Result<u8, Fatal> {
     let places = Places::find(&config.daemon);
     let mut lines: Vec<String> = warnings(&config).iter().map(|line| format!("warning: {line}")).collect();
     lines.extend(notes(&config).iter().map(|line| format!("note: {line}")));
-    if let Err(fatal) = &places {
-        lines.extend(fatal.lines.iter().map(|line| format!("note: {line}")));
+    match &places {
+        Ok(places) => lines.extend(places.volatile_state().map(|line| format!("warning: {line}"))),
+        Err(fatal) => lines.extend(fatal.lines.iter().map(|line| format!("note: {line}"))),
     }
     lines.push(summary(&config));
     print(&format!("{}\n", lines.join("\n")))?;
+    Ok(0)
+}
+
+/// The drop-in on stdout, ready for a file; what is wrong elsewhere, so that none of it gets there.
+pub(crate) fn unit(config_path: &Path) -> Result<u8, Fatal> {
+    protect();
+    print(&drop_in(&load(config_path)?, config_path))?;
     Ok(0)
 }
 

@@ -8,7 +8,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::command::keep_descriptors;
 use crate::daemon::Until;
-use crate::fatal::{CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
+use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
+use crate::inherited::Inherited;
+use crate::init;
 use crate::life::{Ears, Launch, live};
 use crate::loading::Texts;
 use crate::status::{SinkState, Status};
@@ -20,13 +22,18 @@ const IDLE_THREAD: Duration = Duration::from_secs(2);
 const MOST_THREADS: usize = 64;
 
 pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
+    if init::is_first() {
+        return init::run();
+    }
+    let inherited = Inherited::take().map_err(|why| Fatal::new(CANNOT_CREATE, why))?;
     protect();
     keep_descriptors();
     let texts = Texts::read(config_path);
     let config = Arc::new(texts.parse()?);
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
-    let launch = Launch { config, config_path: config_path.to_owned(), fingerprint: texts.fingerprint(), until };
+    let launch =
+        Launch { config, config_path: config_path.to_owned(), fingerprint: texts.fingerprint(), until, inherited };
     let runtime = runtime()?;
     let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
     // A directory or a resolver that hangs must not hold up the end.

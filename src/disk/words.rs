@@ -18,7 +18,7 @@ pub fn failed(doing: &str, path: &Path, errno: Errno) -> String {
         Errno::DQUOT => format!("cannot {doing} {path}: the disk quota is used up; raise it or make room"),
         Errno::ROFS => format!(
             "cannot {doing} {path}: its file system is read-only here; \
-             under systemd add the directory to ReadWritePaths= (`tokend check --unit` prints it)"
+             under systemd add the directory to ReadWritePaths= (`tokend check --unit` prints it) and restart tokend"
         ),
         Errno::NAMETOOLONG => format!("cannot {doing} {path}: the name is too long; 240 bytes are the most"),
         errno => format!("cannot {doing} {path}: {}", Error::from(errno)),
@@ -27,11 +27,13 @@ pub fn failed(doing: &str, path: &Path, errno: Errno) -> String {
 
 /// A directory is not there and is not ours to make.
 pub fn missing(directory: &Path) -> String {
-    format!(
-        "the directory {} does not exist: create it \
-         (tokend makes directories only below its runtime and state directories)",
-        directory.display()
-    )
+    let hidden = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"].iter().any(|place| directory.starts_with(place));
+    let remedy = if hidden {
+        "; if it does, the service does not see it: `tokend check --unit` prints the BindPaths= that it takes"
+    } else {
+        " (tokend makes directories only below its runtime and state directories)"
+    };
+    format!("the directory {} does not exist: create it{remedy}", directory.display())
 }
 
 /// Something on the way is no directory.
@@ -90,7 +92,7 @@ pub fn may_not_give(path: &Path, owner: Option<Uid>, group: Option<Gid>) -> Stri
         ),
         (None, Some(group)) => format!(
             "cannot give {path} to the group with number {}: tokend's user is not in it; \
-             under systemd add it to SupplementaryGroups= (`tokend check --unit` prints it)",
+             under systemd add it to SupplementaryGroups= (`tokend check --unit` prints it) and restart tokend",
             group.as_raw()
         ),
         (None, None) => format!("cannot give {path} away: permission denied"),

@@ -52,7 +52,7 @@ impl Case {
         self.busy.contains(lane)
     }
 
-    pub(super) fn wanted_slot(&self) -> Option<&Arc<Slot>> {
+    pub(crate) fn wanted_slot(&self) -> Option<&Arc<Slot>> {
         self.slot.as_ref().filter(|_| self.wanted)
     }
 }

@@ -21,6 +21,12 @@ impl Keeper {
         self.unready.len()
     }
 
+    /// A slot that lacks a required token, if one does.
+    #[must_use]
+    pub fn first_unready(&self) -> Option<&Identity> {
+        self.unready.iter().min()
+    }
+
     pub(crate) fn note_readiness(&mut self, identity: &Identity, now: Timestamp) {
         if self.cases.get(identity).is_none_or(|case| case_is_ready(case, now)) {
             self.unready.remove(identity);

@@ -32,6 +32,16 @@ impl Keeper {
         self.status_for(self.config().slot_of(name).into_iter(), now)
     }
 
+    /// Why it is not ready: what the first slot lacks that is not. `None` if it is ready.
+    #[must_use]
+    pub fn unready_reason(&self, now: Timestamp) -> Option<String> {
+        let case = self.case_of(self.first_unready()?)?;
+        let slot = case.wanted_slot()?;
+        // Whoever was ready a moment ago may have expired since; the next turn looks at it.
+        let reason = reasons(slot, &case.entry, now).into_iter().next();
+        Some(reason.unwrap_or_else(|| format!("{} is being looked at", slot.id)))
+    }
+
     fn status_for<'a>(&self, slots: impl Iterator<Item = &'a Arc<Slot>>, now: Timestamp) -> Status {
         let cases: Vec<(&Arc<Slot>, &Case)> =
             slots.filter_map(|slot| self.case(slot).map(|case| (slot, case))).collect();

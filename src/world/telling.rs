@@ -18,7 +18,7 @@ use crate::name::{Name, SinkId};
 use crate::plan::{next_issue, renewal_of};
 use crate::settings::HookEvent;
 use crate::slot::Slot;
-use crate::systemd::{Service, stopping};
+use crate::systemd::Service;
 use crate::task::Task;
 use crate::time::{Timestamp, for_people};
 use crate::world::telling::counting::count;
@@ -133,25 +133,30 @@ impl Telling {
         self.tell_state(keeper, now);
         if keeper.is_stopping() && !self.told_stopping {
             self.told_stopping = true;
-            stopping();
+            self.service.stop(now);
             info!(under_way = keeper.in_flight(), "stopping");
         }
         let ready = keeper.is_ready();
+        self.service.feed_watchdog(now);
         self.service.extend(now);
         if self.service.ready_is_due(ready, now) {
-            self.service.send_ready();
+            self.service.send_ready(status_line(keeper, now));
             if ready {
                 info!(tokens = keeper.config().tokens.len(), "ready: every required token is valid and delivered");
             } else {
-                warn!(missing = keeper.unready_count(), "started without all required tokens; see `tokend status`");
+                let (missing, reason) = (keeper.unready_count(), keeper.unready_reason(now));
+                warn!(missing, reason, "started without all required tokens; see `tokend status`");
             }
         }
-        self.service.show(status_line(keeper, now), now);
+        if self.service.status_is_due(now) {
+            self.service.show(status_line(keeper, now));
+        }
     }
 }
 
+/// For `systemctl status`: how many there are, and the first thing that is the matter.
 fn status_line(keeper: &Keeper, now: Timestamp) -> String {
-    let (tokens, missing) = (keeper.config().tokens.len(), keeper.unready_count());
+    let (tokens, slots) = (keeper.config().tokens.len(), keeper.config().slots.len());
     let state = match (keeper.unsaved(), keeper.state_notice()) {
         (Some(unsaved), _) if !keeper.state_is_writable(now) => {
             format!("; THE STATE CANNOT BE WRITTEN: {}", unsaved.reason)
@@ -159,9 +164,13 @@ fn status_line(keeper: &Keeper, now: Timestamp) -> String {
         (_, Some(_)) => "; THE STATE WAS LOST: see tokend status".to_owned(),
         (_, None) => String::new(),
     };
-    match missing {
-        0 => format!("{tokens} tokens, all required ones valid and delivered{state}"),
-        _ => format!("{tokens} tokens, {missing} slots lack a required one: see tokend status{state}"),
+    let tokens = if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") };
+    match keeper.unready_reason(now) {
+        None => format!("{tokens}, all required ones valid and delivered{state}"),
+        Some(reason) => {
+            let missing = keeper.unready_count();
+            format!("{tokens}, {missing} of {slots} slots lack a required one, see tokend status: {reason}{state}")
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod restarting;
 mod scheduled;
 mod scopes;
 mod secrets;
+mod service;
 mod setup;
 mod socket;
 mod templates;
