@@ -18,7 +18,7 @@ use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
     Budget, DaemonSettings, Endpoint, FileFormat, FileSettings, LogFormat, LogSettings, OnExpired, Persist, Provider,
-    Proxy, SecretSource, SinkSettings, TlsFiles, TokenSettings,
+    Proxy, Readers, SecretSource, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -88,6 +88,7 @@ pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
         required: true,
         sinks: vec![SinkSettings { id: sink_of(name), required: true, file }],
         on_expired: OnExpired::Keep,
+        readers: Readers::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use rustix::fs::Mode;
 
 use crate::config::Config;
 use crate::disk::{group, user};
+use crate::peer::{can_tell_units, why_nobody_is_known};
 use crate::places::Places;
 use crate::settings::{Admins, FileSettings, Provider, SecretSource};
 use crate::sink::file::directory_of;
@@ -26,19 +27,44 @@ pub fn notes(config: &Config) -> Vec<String> {
     let named = admins.groups.iter().filter(|_| *admins != Admins::default());
     let unknown = admins.users.iter().filter_map(|name| user(name).err());
     let unknown = unknown.chain(named.filter_map(|name| group(name).err()));
-    notes.extend(unknown.map(|why| lets_nobody_in(&why)));
+    notes.extend(unknown.map(|why| lets_nobody_in("daemon.admins", &why)));
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
+    notes.extend(reader_notes(config));
     for file in config.slots.iter().flat_map(|slot| slot.sinks()).map(|(_, sink)| &sink.file) {
         notes.extend(file_notes(file, &own_roots));
     }
     notes.into_iter().collect()
 }
 
-fn lets_nobody_in(why: &str) -> String {
+fn lets_nobody_in(key: &str, why: &str) -> String {
     let (why, _) = why.split_once(": ").unwrap_or((why, ""));
-    format!("daemon.admins: {why}, so it lets nobody in")
+    format!("{key}: {why}, so it lets nobody in")
+}
+
+/// Readers whom this host does not know, and what it cannot tell of any.
+fn reader_notes(config: &Config) -> Vec<String> {
+    let tokens = || config.slots.iter().flat_map(|slot| &slot.tokens).filter(|token| !token.readers.is_empty());
+    if tokens().next().is_none() {
+        return Vec::new();
+    }
+    if let Some(why) = why_nobody_is_known() {
+        return vec![format!("readers: {why}")];
+    }
+    let (mut users, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    for token in tokens() {
+        users.extend(token.readers.users.iter().map(|name| (name, &token.name)));
+        groups.extend(token.readers.groups.iter().map(|name| (name, &token.name)));
+    }
+    let unknown = users.into_iter().filter_map(|(name, token)| Some((token, user(name).err()?)));
+    let unknown = unknown.chain(groups.into_iter().filter_map(|(name, token)| Some((token, group(name).err()?))));
+    let mut notes: Vec<String> =
+        unknown.map(|(token, why)| lets_nobody_in(&format!("tokens.{token}.readers"), &why)).collect();
+    if tokens().any(|token| !token.readers.units.is_empty()) && !can_tell_units() {
+        notes.push("readers: this kernel (before 6.5) cannot prove who asks: `units` grants nothing".into());
+    }
+    notes
 }
 
 fn provider_notes(provider: &Provider) -> Vec<String> {

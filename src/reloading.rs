@@ -54,6 +54,7 @@ struct Road {
 struct Board {
     status: ConfigStatus,
     admins: Arc<Admins>,
+    audit_reads: bool,
 }
 
 /// What a reload begins with.
@@ -122,7 +123,8 @@ impl Reloads {
             watching_problem: None,
         };
         let (files, _) = watch::channel(needs.keys().cloned().collect());
-        let board = Board { status, admins: Arc::new(config.daemon.admins.clone()) };
+        let board =
+            Board { status, admins: Arc::new(config.daemon.admins.clone()), audit_reads: config.daemon.audit_reads };
         let known = Known { config: Arc::clone(&config), fingerprint, refused: None, needs, seen: Arc::default() };
         let road = Road { reading: Blocking::default(), known };
         let (road, board) = (tokio::sync::Mutex::new(road), Mutex::new(board));
@@ -151,6 +153,12 @@ impl Reloads {
     #[must_use]
     pub fn admins(&self) -> Arc<Admins> {
         Arc::clone(&self.board().admins)
+    }
+
+    /// Whether every read over the socket is a line in the log.
+    #[must_use]
+    pub fn audits_reads(&self) -> bool {
+        self.board().audit_reads
     }
 
     /// Notes how changes of files are noticed, and why not at once. Tells it in the log when that
@@ -236,6 +244,7 @@ impl Reloads {
         info!(tokens = report.tokens, added, removed, changed, restart_needed = restart, by, "configuration taken");
         let mut board = self.board();
         board.admins = Arc::new(config.daemon.admins.clone());
+        board.audit_reads = config.daemon.audit_reads;
         board.status.fingerprint.clone_from(&road.known.fingerprint);
         board.status.applied_at = clock::now().to_string();
         board.status.restart_needed = restart_needed;

@@ -12,7 +12,10 @@ use crate::secret::Secret;
 
 pub use crate::preset::Budget;
 
+mod readers;
 mod same;
+
+pub use crate::settings::readers::Readers;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
@@ -31,6 +34,8 @@ pub struct DaemonSettings {
     pub ready_timeout: Option<Duration>,
     /// Who may ask what changes something.
     pub admins: Admins,
+    /// Whether every read over the socket is a line in the log.
+    pub audit_reads: bool,
 }
 
 /// `daemon.admins`: who may do what root may, by name or number as the host knows them.
@@ -222,6 +227,8 @@ pub struct TokenSettings {
     pub sinks: Vec<SinkSettings>,
     /// What a file sink does when the token expired without a successor.
     pub on_expired: OnExpired,
+    /// Who may read it over the socket.
+    pub readers: Readers,
 }
 
 /// `on_expired`.

@@ -46,12 +46,6 @@ impl Shelf {
         self.0.items.write().unwrap_or_else(PoisonError::into_inner).insert(name, item);
     }
 
-    /// Says that there is a token called `name`, for which nothing was offered yet: it is not unknown.
-    pub fn announce(&self, name: Name, slot: Arc<Slot>) {
-        let mut items = self.0.items.write().unwrap_or_else(PoisonError::into_inner);
-        items.entry(name).or_insert(Item { slot, access_token: None });
-    }
-
     /// Offers only what `keep` says from now on.
     pub fn retain(&self, keep: impl Fn(&Name) -> bool) {
         self.0.items.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| keep(name));

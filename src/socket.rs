@@ -1,4 +1,4 @@
-//! The socket: HTTP/1.1 over a Unix socket, for root, the daemon's own user and admins.
+//! The socket: HTTP/1.1 over a Unix socket, for those whom the configuration names.
 //!
 //! It reads the shelf and asks the loop; it decides nothing about tokens and keeps none.
 
@@ -25,13 +25,19 @@ use crate::reloading::Reloads;
 use crate::shelf::Shelf;
 
 mod admission;
+mod audit;
+mod desk;
 mod pausing;
-mod peer_groups;
 mod problem;
 mod routes;
+mod stream;
+mod tokens;
 
-pub use crate::socket::admission::Peer;
-pub use crate::socket::routes::{Desk, router};
+pub use crate::peer::Peer;
+pub use crate::socket::desk::Desk;
+pub use crate::socket::routes::router;
+
+use crate::socket::stream::PeerStream;
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,8 +78,9 @@ pub async fn serve(listener: UnixListener, shelf: Shelf, inbox: Inbox, reloads: 
             Ok((stream, _)) => {
                 let app = app.clone();
                 tokio::spawn(async move {
+                    let stream = Arc::new(stream);
                     if let Some(peer) = Peer::of(&stream) {
-                        converse(stream, peer, app).await;
+                        converse(PeerStream(stream), peer, app).await;
                     }
                     drop(place);
                 });

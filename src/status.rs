@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::access_token::Generation;
 
 mod composing;
+mod excerpt;
 
 /// `GET /v1/status`. Times are RFC 3339.
 #[derive(Clone, Debug, Serialize, Deserialize)]

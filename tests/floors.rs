@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 7] = [
     &["time", "name", "secret", "failure", "problem", "fatal", "spread"],
     &["access_token", "preset", "schedule", "settings", "slot", "job", "document", "ledger", "config"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
-    &["disk", "http", "seal", "privacy"],
+    &["disk", "http", "seal", "privacy", "peer"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials"],
     &["clock", "places", "loading", "notes", "systemd", "telemetry", "display", "daemon", "inbox", "blocking",
       "reloading", "watch", "signals", "cron", "world", "socket", "socket_client", "life"],

@@ -9,6 +9,7 @@ use crate::config::place::At;
 use crate::config::problems::{Problems, one_of, shown};
 use crate::config::provider;
 use crate::config::read::{Section, choice, duration, flag, strings, text};
+use crate::config::readers;
 use crate::config::sinks;
 use crate::name::Name;
 use crate::preset::Preset;
@@ -17,8 +18,8 @@ use crate::settings::{OnExpired, TokenSettings};
 
 const TOKEN: Keys<'static> = Keys {
     table: "[tokens.NAME]",
-    accepted: &["provider", "psu_context", "scopes", "required", "sinks", "refresh", "on_expired"],
-    later: &["readers", "on_change", "on_failure", "follow"],
+    accepted: &["provider", "psu_context", "scopes", "required", "sinks", "refresh", "on_expired", "readers"],
+    later: &["on_change", "on_failure", "follow"],
 };
 const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
 
@@ -64,7 +65,8 @@ pub fn read<'a>(
     let sinks = section.node("sinks").map(|node| sinks::read(node, problems)).unwrap_or_default();
     let (sinks_at, sinks) = sinks.into_iter().unzip();
     let (lead, schedule) = refresh(section, problems);
-    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired };
+    let readers = section.node("readers").map(|node| readers::read(node, problems)).unwrap_or_default();
+    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired, readers };
     Some(Draft { provider: provider?, context, lead, schedule, settings, sinks_at })
 }
 
