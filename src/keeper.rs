@@ -26,6 +26,7 @@ use crate::time::Timestamp;
 
 mod case;
 mod clock;
+mod demand;
 mod overlooked;
 mod pause;
 mod queues;

@@ -95,17 +95,16 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     sweep_leftovers(Arc::clone(&config)).await;
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
-    if let Some(lost) = &opened.lost {
-        error!(reason = lost, "starting without what was known before");
-        keeper.note_lost_state(lost.clone(), clock::now());
-    }
+    note_lost_state(&mut keeper, opened.lost);
     let service = Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT));
     let (inbox, notice) = (ears.inbox.clone(), service.reloads());
     let reloads =
         Reloads::new(Beginning { path: config_path, config: Arc::clone(&config), fingerprint, inbox, notice });
+    let askers = Arc::clone(&ears.askers);
     let mut tasks = tokio::task::JoinSet::new();
+    let mut servers = tokio::task::JoinSet::new();
     if let Some(listener) = listener {
-        tasks.spawn(serve(listener, shelf.clone(), ears.inbox.clone(), reloads.clone()));
+        servers.spawn(serve(listener, shelf.clone(), ears.inbox.clone(), reloads.clone()));
     }
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), reloads.clone()));
@@ -119,7 +118,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let mut world = RealWorld::new(Parts {
         store: opened.store,
         providers: Providers::new(Http::new()),
-        shelf,
+        shelf: shelf.clone(),
         askers: ears.askers,
         events: ears.events,
         own_roots: places.own_roots,
@@ -130,10 +129,26 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
     tasks.shutdown().await;
-    remove_socket(places.socket.as_deref().filter(|_| until == Until::Stopped));
-    close(world.into_store()).await;
+    let store = world.into_store();
+    askers.dismiss();
+    end_serving(servers, &shelf, places.socket.as_deref().filter(|_| until == Until::Stopped)).await;
+    close(store).await;
     info!("stopped");
     Ok(status)
+}
+
+fn note_lost_state(keeper: &mut Keeper, lost: Option<String>) {
+    if let Some(reason) = lost {
+        error!(reason, "starting without what was known before");
+        keeper.note_lost_state(reason, clock::now());
+    }
+}
+
+/// Brings the answers under way to their end.
+async fn end_serving(mut servers: tokio::task::JoinSet<()>, shelf: &Shelf, socket: Option<&Path>) {
+    shelf.take_away();
+    while servers.join_next().await.is_some() {}
+    remove_socket(socket);
 }
 
 /// Removes what a killed daemon left half written. A directory that hangs does not hold up the start.

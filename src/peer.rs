@@ -102,7 +102,7 @@ pub fn why_nobody_is_known() -> Option<String> {
     ))
 }
 
-/// Whether a map as in user_namespaces(7) leaves nobody out.
+/// Whether a map as in `user_namespaces(7)` leaves nobody out.
 fn maps_everybody(map: &str) -> bool {
     let length = |line: &str| line.split_whitespace().nth(2).and_then(|length| length.parse::<u64>().ok());
     map.lines().filter_map(length).sum::<u64>() >= u64::from(u32::MAX)

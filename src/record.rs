@@ -8,6 +8,7 @@ use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Retry, SecretChoice, Standing};
+use crate::record::demand::is_invalidated;
 use crate::record::receipt::{look_again, record_delivery, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
@@ -15,6 +16,7 @@ use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod clock;
+pub mod demand;
 pub mod receipt;
 pub mod schedule;
 
@@ -45,7 +47,8 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
         JobResult::Recalled(highest) => record_recall(entry, highest),
         JobResult::Issued { ask, asked_at, answer } => {
             entry.intention = None;
-            entry.forced = false;
+            // What a reader's API refused is wanted anew until it comes.
+            entry.forced = ask.forced && answer.is_err() && is_invalidated(entry);
             prune_issues(slot, entry, now);
             match answer {
                 Ok(issued) => {

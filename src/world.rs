@@ -221,6 +221,9 @@ impl World for RealWorld {
     fn observe(&mut self, keeper: &Keeper, seen: Seen<'_>) {
         if let Seen::Turned = seen {
             self.shelf.set_ready(keeper.is_ready());
+            if keeper.is_stopping() {
+                self.shelf.close();
+            }
         }
         if let Seen::Reloaded = seen {
             self.shelf.retain(|name| keeper.config().tokens.contains_key(name));

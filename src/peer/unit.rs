@@ -34,7 +34,8 @@ pub fn unit_in(groups: &str) -> Option<String> {
     if path.ends_with(" (deleted)") || parts.clone().any(|part| part == ".." || part == "user.slice") {
         return None;
     }
-    let unit = parts.into_iter().find(|part| !part.ends_with(".slice"))?;
+    let is_slice = |part: &str| part.rsplit_once('.').is_some_and(|(_, kind)| kind == "slice");
+    let unit = parts.into_iter().find(|part| !is_slice(part))?;
     // So it is escaped where it would be taken for a file of the control group.
     let unit = unit.strip_prefix('_').unwrap_or(unit);
     unit.contains('.').then(|| unit.to_owned())

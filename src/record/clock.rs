@@ -19,6 +19,8 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     entry.issues.iter_mut().map(|issue| &mut issue.at).for_each(past);
     entry.intention.iter_mut().map(|intention| &mut intention.at).for_each(past);
     entry.paused.iter_mut().for_each(past);
+    entry.longer_at.iter_mut().for_each(past);
+    entry.invalidated.iter_mut().map(|last| &mut last.at).for_each(past);
     entry.denied.iter_mut().map(|denied| &mut denied.at).for_each(past);
     entry.same_again = entry.same_again.map(|at| at.moved(of_token));
     correct_schedule(entry, before.moved(step));

@@ -22,6 +22,9 @@ use crate::status::Status;
 /// How old the status may be that others than admins see: it costs the loop a look at everything.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How things stood, and when.
+type Recent = (Instant, Arc<Status>);
+
 /// What the routes need.
 #[derive(Clone)]
 pub struct Desk {
@@ -32,7 +35,7 @@ pub struct Desk {
     audit: Arc<Audit>,
     /// Why `readers` lets nobody in, if so.
     closed: Option<Arc<str>>,
-    status: Arc<tokio::sync::Mutex<Option<(Instant, Arc<Status>)>>>,
+    status: Arc<tokio::sync::Mutex<Option<Recent>>>,
 }
 
 impl Desk {
@@ -134,10 +137,18 @@ fn names_of(readers: &Readers) -> Names<'_> {
 /// The token called `name`, for those who may ask for any.
 pub(crate) fn find(shelf: &Shelf, name: Result<Path<String>, PathRejection>) -> Result<(Name, Item), Problem> {
     let Path(name) = name.map_err(|_| Problem::new(StatusCode::NOT_FOUND, "that is no token's name"))?;
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"));
-    let name = Name::parse(&name).map_err(|_| unknown())?;
-    let item = shelf.find(&name).ok_or_else(unknown)?;
+    let name = Name::parse(&name).map_err(|_| unknown(&name))?;
+    let item = find_named(shelf, &name)?;
     Ok((name, item))
+}
+
+/// The same by its name.
+pub(crate) fn find_named(shelf: &Shelf, name: &Name) -> Result<Item, Problem> {
+    shelf.find(name).ok_or_else(|| unknown(name.as_str()))
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no token {name:?} in the configuration"))
 }
 
 pub(crate) fn stopping(_: Gone) -> Problem {

@@ -17,6 +17,7 @@ use crate::peer::Peer;
 use crate::reloading::{NotTaken, Origin};
 use crate::shelf::Item;
 use crate::socket::desk::{Desk, find, stopping};
+use crate::socket::invalidating::invalidate;
 use crate::socket::pausing::{is_paused, pause, resume};
 use crate::socket::problem::Problem;
 use crate::socket::tokens::{Metadata, list, read};
@@ -27,6 +28,7 @@ pub fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/tokens", get(list))
         .route("/v1/tokens/{name}", get(read))
+        .route("/v1/tokens/{name}/invalidate", post(invalidate))
         .route("/v1/tokens/{name}/refresh", post(refresh))
         .route("/v1/tokens/{name}/pause", post(pause))
         .route("/v1/tokens/{name}/resume", post(resume))
@@ -66,7 +68,7 @@ async fn refresh(
             Err(Problem::new(StatusCode::BAD_GATEWAY, failure.to_string()).class(class))
         }
         RefreshAnswer::Paused(since) => Err(Problem::new(StatusCode::CONFLICT, is_paused(&name, since))),
-        RefreshAnswer::Resumed | RefreshAnswer::Abandoned => Err(stopping(Gone)),
+        _ => Err(stopping(Gone)),
     }
 }
 

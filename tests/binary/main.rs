@@ -24,3 +24,4 @@ mod scopes;
 mod secrets;
 mod setup;
 mod socket;
+mod waiting;
