@@ -15,6 +15,7 @@ mod delivery;
 mod failing;
 mod files;
 mod pausing;
+mod programs;
 mod readers;
 mod refusing;
 mod reloading;
