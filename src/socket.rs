@@ -39,11 +39,13 @@ mod problem;
 mod routes;
 mod stream;
 mod tokens;
+mod unit_credentials;
 
 pub use crate::peer::Peer;
 pub use crate::socket::binding::bind;
 pub use crate::socket::desk::Desk;
 pub use crate::socket::routes::router;
+pub use crate::socket::unit_credentials::serve_credentials;
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
