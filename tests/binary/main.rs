@@ -14,6 +14,7 @@ mod commands;
 mod delivery;
 mod failing;
 mod files;
+mod openapi;
 mod pausing;
 mod programs;
 mod readers;
