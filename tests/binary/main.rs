@@ -12,6 +12,7 @@ mod canary_failures;
 mod clocks;
 mod commands;
 mod delivery;
+mod examples;
 mod failing;
 mod files;
 mod openapi;
