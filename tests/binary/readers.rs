@@ -206,6 +206,22 @@ fn a_process_that_ended_proves_nothing_of_who_has_its_connection() {
 }
 
 #[test]
+fn where_users_cannot_be_told_apart_readers_let_nobody_in_and_check_says_why() {
+    let setup = Setup::new();
+    configure(&setup, "", &[BY_USER]);
+    let check = setup.command(&["check"]);
+    let mut unshare = Command::new("unshare");
+    let output = unshare.args(["--user", "--map-root-user"]).arg(check.get_program()).args(check.get_args()).output();
+    let Ok(output) = output else { return eprintln!("skipped: there is no unshare here") };
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.is_empty() {
+        return eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(said.contains("note: readers: ") && said.contains("user namespace that does not map all users"), "{said}");
+    assert!(output.status.success(), "it is no error of the configuration");
+}
+
+#[test]
 fn check_names_readers_whom_nobody_knows() {
     let setup = Setup::new();
     configure(&setup, "", &[("a", "readers = { users = [\"no-such-user\"], groups = [\"no-such-group\", \"root\"] }")]);
