@@ -55,8 +55,8 @@ impl Daemon {
     }
 
     /// What an idle connection and a waiter cost of its resident memory, in kB.
-    pub fn memory(&self, count: usize) -> Outcome<(f64, f64)> {
-        let share = |before: u64, after: u64| (after.saturating_sub(before)) as f64 / count as f64;
+    pub fn memory(&self, count: u32) -> Outcome<(f64, f64)> {
+        let share = |before: u32, after: u32| f64::from(after.saturating_sub(before)) / f64::from(count);
         let empty = self.resident()?;
         let idle = rest(&self.socket, count)?;
         let resting = self.resident()?;
@@ -70,7 +70,7 @@ impl Daemon {
         Ok((share(empty, resting), share(empty, waited).max(share(before, waited))))
     }
 
-    fn resident(&self) -> Outcome<u64> {
+    fn resident(&self) -> Outcome<u32> {
         let status = read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
         Ok(line.split_whitespace().next().unwrap_or_default().parse()?)

@@ -74,12 +74,12 @@ pub fn connect_each(socket: &Path, clients: usize, span: Duration) -> crate::Out
 }
 
 /// Clients that begin a request and do not go on.
-pub fn stall(socket: &Path, count: usize) -> io::Result<Vec<UnixStream>> {
+pub fn stall(socket: &Path, count: u32) -> io::Result<Vec<UnixStream>> {
     connected(socket, count, b"GET /v1/tok")
 }
 
 /// Clients that have read once and keep their connection.
-pub fn rest(socket: &Path, count: usize) -> io::Result<Vec<UnixStream>> {
+pub fn rest(socket: &Path, count: u32) -> io::Result<Vec<UnixStream>> {
     let mut streams = connected(socket, count, READ)?;
     let mut answer = [0; 4096];
     streams.iter_mut().try_for_each(|stream| stream.read(&mut answer).map(|_| ()))?;
@@ -87,12 +87,12 @@ pub fn rest(socket: &Path, count: usize) -> io::Result<Vec<UnixStream>> {
 }
 
 /// Clients that wait for the second generation.
-pub fn wait_each(socket: &Path, count: usize) -> io::Result<Vec<UnixStream>> {
+pub fn wait_each(socket: &Path, count: u32) -> io::Result<Vec<UnixStream>> {
     connected(socket, count, WAIT)
 }
 
-fn connected(socket: &Path, count: usize, said: &[u8]) -> io::Result<Vec<UnixStream>> {
-    let mut streams = Vec::with_capacity(count);
+fn connected(socket: &Path, count: u32, said: &[u8]) -> io::Result<Vec<UnixStream>> {
+    let mut streams = Vec::new();
     for _ in 0..count {
         let mut stream = UnixStream::connect(socket)?;
         stream.write_all(said)?;

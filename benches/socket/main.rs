@@ -29,8 +29,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const ROUNDS: usize = 5;
 const SPAN: Duration = Duration::from_secs(1);
 const CLIENTS: usize = 16;
-const STALLED: usize = 300;
-const CROWD: usize = 1000;
+const STALLED: u32 = 300;
+const CROWD: u32 = 1000;
 /// Which processor is the servers', and which the clients'.
 const SERVER: usize = 0;
 const CLIENT: usize = 1;

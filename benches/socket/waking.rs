@@ -29,7 +29,7 @@ const CONFIG: &str = "[providers.p]\npreset = \"oauth2\"\ntoken_url = \"https://
 const ROUNDS: u64 = 5;
 
 /// The median of several rounds' 99th percentile.
-pub fn measure(directory: &Path, count: usize) -> Outcome<Duration> {
+pub fn measure(directory: &Path, count: u32) -> Outcome<Duration> {
     let source = SourceText { path: "t.toml".into(), text: CONFIG.into(), privacy: Privacy::Private };
     let config = Arc::new(Config::parse(&[source], &[]).map_err(|problems| format!("{problems:?}"))?);
     let (shelf, socket) = (Shelf::default(), directory.join("waking.sock"));

@@ -15,6 +15,7 @@ mod delivery;
 mod examples;
 mod failing;
 mod files;
+mod hurting;
 mod openapi;
 mod pausing;
 mod programs;

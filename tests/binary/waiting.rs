@@ -111,7 +111,7 @@ fn who_waits_for_a_token_that_leaves_is_told_so() {
 fn a_thousand_wait_at_once_and_all_are_answered() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum.map(|most| most.min(8192)), ..limit };
-    setrlimit(Resource::Nofile, wanted.clone()).unwrap();
+    setrlimit(Resource::Nofile, wanted).unwrap();
     if wanted.current.is_some_and(|most| most < 4096) {
         return eprintln!("skipped: too few descriptors may be open here");
     }
