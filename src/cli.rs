@@ -1,17 +1,21 @@
 //! The command line: what can be asked of the program, and the exit code that says what came of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::asking::Wanted;
+use crate::cli::exec::{Assignment, assignment};
 use crate::cli::get::Format;
 use crate::fatal::{Fatal, SOFTWARE, USAGE};
 use crate::loading::DEFAULT_CONFIG;
 
 mod asking;
 mod check;
+mod exec;
 mod fetch;
 mod get;
 mod manual;
@@ -22,6 +26,7 @@ mod refresh;
 mod reload;
 mod run;
 mod status;
+mod watch;
 
 /// Keeps API access tokens fresh and hands them to other programs.
 #[derive(Debug, Parser)]
@@ -65,18 +70,37 @@ enum Command {
         #[command(flatten)]
         socket: SocketArgs,
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, conflicts_with = "watch")]
         json: bool,
+        /// Draw it anew every second; q or Ctrl-C quits
+        #[arg(long)]
+        watch: bool,
     },
     /// Print a token
     Get {
         #[command(flatten)]
         socket: SocketArgs,
+        #[command(flatten)]
+        wanted: WantedArgs,
         /// The token's name in the configuration
         name: String,
         /// How to print it
         #[arg(long, value_enum, default_value_t = Format::Raw)]
         format: Format,
+    },
+    /// Become a command with tokens in its environment
+    #[command(after_help = "The exit code is the command's, or 126 if it cannot be run and 127 if there is none.")]
+    Exec {
+        #[command(flatten)]
+        socket: SocketArgs,
+        #[command(flatten)]
+        wanted: WantedArgs,
+        /// The token's name, and the variable that gets it
+        #[arg(required = true, value_name = "NAME=ENVVAR", value_parser = assignment)]
+        tokens: Vec<Assignment>,
+        /// The command and its arguments
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
     },
     /// Ask for a fresh access token before it is due
     Refresh {
@@ -153,6 +177,22 @@ struct SocketArgs {
     socket: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct WantedArgs {
+    /// Only a token that lives at least so long will do
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::time::parse_duration)]
+    min_valid: std::time::Duration,
+    /// How long to wait for one, 5m at most
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = crate::time::parse_duration)]
+    wait: std::time::Duration,
+}
+
+impl From<WantedArgs> for Wanted {
+    fn from(WantedArgs { min_valid, wait }: WantedArgs) -> Self {
+        Self { min_valid, wait }
+    }
+}
+
 impl SocketArgs {
     fn path(self) -> PathBuf {
         self.socket.unwrap_or_else(crate::places::default_socket)
@@ -188,8 +228,12 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Check { config, unit: false } => check::check(&config.config),
         Command::Check { config, unit: true } => check::unit(&config.config),
         Command::Plan { config, span, json } => plan::plan(&config.config, span, json),
-        Command::Status { socket, json } => status::status(&socket.path(), json),
-        Command::Get { socket, name, format } => get::get(&socket.path(), &name, format),
+        Command::Status { socket, watch: true, .. } => watch::watch(&socket.path()),
+        Command::Status { socket, json, .. } => status::status(&socket.path(), json),
+        Command::Get { socket, wanted, name, format } => get::get(&socket.path(), &name, wanted.into(), format),
+        Command::Exec { socket, wanted, tokens, command } => {
+            exec::exec(&socket.path(), &tokens, wanted.into(), &command)
+        }
         Command::Refresh { socket, name } => refresh::refresh(&socket.path(), &name),
         Command::Pause { socket, name } => pause::pause(&socket.path(), &name),
         Command::Resume { socket, name } => pause::resume(&socket.path(), &name),

@@ -18,6 +18,7 @@ mod presets;
 mod problems;
 mod provider;
 mod read;
+mod readers;
 mod secret_source;
 mod sinks;
 #[cfg(test)]

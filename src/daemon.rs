@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::access_token::Generation;
 use crate::config::Config;
 use crate::job::Outcome;
 use crate::keeper::Keeper;
@@ -63,6 +65,10 @@ pub enum Event {
     Pause(Name, AskerId),
     /// Requests for the slot of a token again.
     Resume(Name, AskerId),
+    /// An access token for this name that lives at least so long.
+    WantLonger(Name, Duration, AskerId),
+    /// A reader of this name says that its API refused this generation.
+    Invalidate(Name, Generation, AskerId),
     /// How things stand.
     Status(AskerId),
     /// How things stand with the slot of one token.
@@ -177,6 +183,10 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             world.observe(keeper, Seen::ClockSet(step));
         }
         Happening::Event(Event::Refresh(name, asker)) => keeper.ask_refresh(&name, asker, now),
+        Happening::Event(Event::WantLonger(name, span, asker)) => keeper.want_longer(&name, span, asker, now),
+        Happening::Event(Event::Invalidate(name, generation, asker)) => {
+            keeper.invalidate(&name, generation, asker, now);
+        }
         Happening::Event(Event::Pause(name, asker)) => {
             keeper.pause(&name, asker, now);
             world.observe(keeper, Seen::Paused(&name));

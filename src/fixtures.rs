@@ -18,7 +18,7 @@ use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
     Budget, DaemonSettings, Endpoint, FileContent, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired,
-    Persist, Provider, Proxy, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
+    Persist, Provider, Proxy, Readers, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -90,6 +90,7 @@ pub fn token(name: &str, scopes: &[&str]) -> TokenSettings {
         on_expired: OnExpired::Keep,
         on_change: None,
         on_failure: None,
+        readers: Readers::default(),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access_token::Generation;
 use crate::config::Config;
 use crate::daemon::Event;
 use crate::name::Name;
@@ -36,7 +38,7 @@ pub struct Askers {
 /// An answer of the loop.
 #[derive(Debug)]
 pub enum Answer {
-    /// To `refresh`, `pause` or `resume`.
+    /// To what was asked or said of one token.
     Refresh(RefreshAnswer),
     /// To `status`.
     Status(Box<Status>),
@@ -74,6 +76,16 @@ impl Inbox {
     /// Asks for a fresh access token for the token called `name`.
     pub async fn refresh(&self, name: Name) -> Result<RefreshAnswer, Gone> {
         self.order(|asker| Event::Refresh(name, asker)).await
+    }
+
+    /// Says that the token called `name` is wanted with a life of at least `min_valid`.
+    pub async fn want_longer(&self, name: Name, min_valid: Duration) -> Result<RefreshAnswer, Gone> {
+        self.order(|asker| Event::WantLonger(name, min_valid, asker)).await
+    }
+
+    /// Says that an API refused the access token of `generation`.
+    pub async fn invalidate(&self, name: Name, generation: Generation) -> Result<RefreshAnswer, Gone> {
+        self.order(|asker| Event::Invalidate(name, generation, asker)).await
     }
 
     /// Asks for no requests for the slot of the token called `name`.
@@ -148,6 +160,11 @@ impl Askers {
         waiting.retain(|_, sender| !sender.is_closed());
         waiting.insert(asker, sender);
         (asker, answer)
+    }
+
+    /// Tells all who wait that the loop is gone.
+    pub fn dismiss(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Gives `asker` its answer; nothing happens when nobody waits for it any more.

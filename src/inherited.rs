@@ -13,6 +13,17 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 /// The name of its socket unit, which systemd passes with the descriptor unless told otherwise.
 const NAME: &str = "tokend.socket";
+/// What `tokend-credentials.socket` calls its own.
+const CREDENTIALS: &str = "credentials";
+
+/// The sockets that were passed on.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// That of `tokend.socket`.
+    pub socket: Option<Inherited>,
+    /// That of `tokend-credentials.socket`.
+    pub credentials: Option<Inherited>,
+}
 
 /// A socket that was passed on.
 #[derive(Debug)]
@@ -24,19 +35,23 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// The socket of `tokend.socket`, or the only one if it has no name. To be called before the
+    /// The socket of `tokend.socket`, or the only one if it has no name, and that of
+    /// `tokend-credentials.socket`. To be called before the
     /// process has opened anything: a number that was not passed after all is then found to be none.
     /// Nothing at the second call: a descriptor has one owner.
     ///
     /// Errors: why what was passed on cannot be used, and what to do.
-    pub fn take() -> Result<Option<Self>, String> {
+    pub fn take() -> Result<Passed, String> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
         if TAKEN.swap(true, Ordering::Relaxed) {
-            return Ok(None);
+            return Ok(Passed::default());
         }
         let passed = sd_notify::listen_fds_with_names();
-        let passed: Vec<_> = passed.map_err(|error| format!("sockets of the service manager: {error}"))?.collect();
-        choose(&passed)?.map(|fd| checked(owned(fd))).transpose()
+        let passed = passed.map_err(|error| format!("sockets of the service manager: {error}"))?;
+        let (credentials, others): (Vec<_>, Vec<_>) = passed.partition(|(_, name)| name == CREDENTIALS);
+        let take = |fd| checked(owned(fd));
+        let socket = choose(&others)?.map(take).transpose()?;
+        Ok(Passed { socket, credentials: credentials.first().map(|(fd, _)| take(*fd)).transpose()? })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::time::Timestamp;
 
 mod case;
 mod clock;
+mod demand;
 mod overlooked;
 mod pause;
 mod queues;

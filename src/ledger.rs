@@ -41,6 +41,10 @@ pub struct Entry {
     pub forced: bool,
     /// Since when an admin wants no requests made.
     pub paused: Option<Timestamp>,
+    /// The access token that a reader's API refused last.
+    pub invalidated: Option<Invalidated>,
+    /// When readers last had a fresh one asked for because theirs did not live long enough.
+    pub longer_at: Option<Timestamp>,
     /// Up to which moment which schedule was honoured (L10).
     pub honoured: Option<Honoured>,
     /// When to ask next because the provider answered with the same token again (L8).
@@ -76,6 +80,8 @@ impl Entry {
             granted: None,
             forced: false,
             paused: None,
+            invalidated: None,
+            longer_at: None,
             honoured: None,
             same_again: None,
             secret: SecretChoice::default(),
@@ -113,6 +119,17 @@ impl Entry {
             Standing::Good => Timestamp::EPOCH,
         }
     }
+}
+
+/// A reader said that its API refused an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalidated {
+    /// Which one.
+    pub generation: Generation,
+    /// When.
+    pub at: Timestamp,
+    /// How many in a row: this one, and those before it of which each came because of the last.
+    pub in_a_row: u32,
 }
 
 /// How far a schedule was honoured: a moment of it that comes later has brought no access token yet.

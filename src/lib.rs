@@ -32,7 +32,7 @@
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
 //! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`metrics`], [`watch`], [`blocking`], [`signals`], [`systemd`], [`inherited`], [`init`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`unit`], [`clock`], [`cron`], [`vaults`] (one login for each server) | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
-//! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`], [`vault`] (one server) | know a provider, a sink, the ledger |
+//! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`], [`peer`] (who is at the other end), [`vault`] (one server) | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
 //! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`template`], [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`], [`reference`] (every key in words) | have any effect |
 //! | 0 words | [`time`], [`name`], [`secret`], [`failure`], [`problem`], [`fatal`], [`spread`] | have any effect |
@@ -86,6 +86,7 @@ pub mod loading;
 pub mod metrics;
 pub mod name;
 pub mod notes;
+pub mod peer;
 pub mod places;
 pub mod plan;
 pub mod preset;

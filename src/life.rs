@@ -2,13 +2,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -20,10 +17,11 @@ use crate::daemon::{Event, Until, run};
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
 use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
-use crate::inherited::Inherited;
+use crate::inherited::Passed;
 use crate::keeper::Keeper;
 use crate::ledger::Entry;
-use crate::metrics::{Metrics, tcp};
+use crate::life::doors::{Listening, end_serving, listen, open_doors};
+use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::provider::Providers;
 use crate::record::clock::follow_clock;
@@ -31,7 +29,7 @@ use crate::reloading::{Beginning, Origin, Reloads};
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
-use crate::socket::{Desk, bind, serve};
+use crate::socket::{Desk, serve_credentials};
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
@@ -39,12 +37,12 @@ use crate::vaults::{KeptTokens, Vaults};
 use crate::watch::watch;
 use crate::world::{Parts, RealWorld};
 
+mod doors;
+
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a disk that hangs is waited for at the end.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
-/// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
-const SOCKET_MODE: u32 = 0o666;
 
 /// What the daemon is started with.
 #[derive(Debug)]
@@ -57,8 +55,8 @@ pub struct Launch {
     pub fingerprint: String,
     /// How long to go on.
     pub until: Until,
-    /// The socket that the service manager passed.
-    pub inherited: Option<Inherited>,
+    /// The sockets that the service manager passed.
+    pub inherited: Passed,
 }
 
 /// How others reach the daemon.
@@ -98,25 +96,27 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let opened = open_state(&config, &places, &vaults).await?;
     let saver = opened.store.saver();
     vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
-    let Listening { listener, bound } = match until {
+    let Listening { listener, bound, credentials } = match until {
         Until::Stopped => listen(&config, &places, inherited).await?,
         Until::Quiet => Listening::default(),
     };
     let swept = sweep_leftovers(Arc::clone(&config));
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
-    if let Some(lost) = &opened.lost {
-        error!(reason = lost, "starting without what was known before");
-        keeper.note_lost_state(lost.clone(), clock::now());
-    }
+    note_lost_state(&mut keeper, opened.lost);
     let service = Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT));
     let (inbox, notice) = (ears.inbox.clone(), service.reloads());
     let reloads =
         Reloads::new(Beginning { path: config_path, config: Arc::clone(&config), fingerprint, inbox, notice });
+    let askers = Arc::clone(&ears.askers);
     let metrics = Metrics::new(ears.inbox.clone(), reloads.clone());
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut servers) = (JoinSet::new(), JoinSet::new());
     let desk = Desk::new(shelf.clone(), ears.inbox.clone(), reloads.clone(), metrics.clone());
-    open_doors(&mut tasks, desk, listener, config.daemon.metrics.filter(|_| until == Until::Stopped));
+    if let Some(credentials) = credentials {
+        servers.spawn(serve_credentials(credentials, shelf.clone(), reloads.clone()));
+    }
+    let metrics_at = config.daemon.metrics.filter(|_| until == Until::Stopped);
+    open_doors((&mut tasks, &mut servers), desk, listener, metrics_at);
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), reloads.clone()));
     }
@@ -129,7 +129,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let mut world = RealWorld::new(Parts {
         store: opened.store,
         providers: Providers::new(http),
-        shelf,
+        shelf: shelf.clone(),
         askers: ears.askers,
         events: ears.events,
         own_roots: places.own_roots,
@@ -144,8 +144,10 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
     tasks.shutdown().await;
-    remove_socket(bound.as_deref());
-    close(world.into_store()).await;
+    let store = world.into_store();
+    askers.dismiss();
+    end_serving(servers, &shelf, bound.as_deref()).await;
+    close(store).await;
     info!("stopped");
     Ok(status)
 }
@@ -158,13 +160,10 @@ fn find_places(config: &Config) -> Result<Places, Fatal> {
     Ok(places)
 }
 
-/// Serves on the socket and, where metrics have an address, there.
-fn open_doors(tasks: &mut JoinSet<()>, desk: Desk, socket: Option<UnixListener>, metrics: Option<SocketAddr>) {
-    if let Some(address) = metrics {
-        tasks.spawn(tcp::serve(address, desk.metrics.clone(), desk.shelf.clone()));
-    }
-    if let Some(listener) = socket {
-        tasks.spawn(serve(listener, desk));
+fn note_lost_state(keeper: &mut Keeper, lost: Option<String>) {
+    if let Some(reason) = lost {
+        error!(reason, "starting without what was known before");
+        keeper.note_lost_state(reason, clock::now());
     }
 }
 
@@ -211,52 +210,6 @@ fn catch_up_with_the_clock(entry: &mut Entry) {
     }
 }
 
-/// The socket to serve, if there is one.
-#[derive(Default)]
-struct Listening {
-    listener: Option<UnixListener>,
-    /// Where it was made, and is to be removed; not what the service manager made.
-    bound: Option<PathBuf>,
-}
-
-/// The socket of the service manager, if it passed one, else one of our own.
-async fn listen(config: &Config, places: &Places, inherited: Option<Inherited>) -> Result<Listening, Fatal> {
-    let cannot = |why: String| Fatal::new(CANNOT_CREATE, why);
-    match (inherited, &places.socket) {
-        (None, None) => Ok(Listening::default()),
-        (Some(_), None) => {
-            warn!("daemon.socket is false: the socket that the service manager passed is not served");
-            Ok(Listening::default())
-        }
-        (None, Some(path)) => {
-            make_parent(path, places).map_err(cannot)?;
-            let listener = bind(path, config.daemon.socket_mode.unwrap_or(SOCKET_MODE)).await.map_err(cannot)?;
-            Ok(Listening { listener: Some(listener), bound: Some(path.clone()) })
-        }
-        (Some(inherited), Some(path)) => adopt(inherited, path).map_err(cannot),
-    }
-}
-
-fn adopt(inherited: Inherited, told: &Path) -> Result<Listening, String> {
-    let Inherited { listener, path } = inherited;
-    if path.as_deref() != Some(told) {
-        let listening = path.map_or_else(|| "no path".to_owned(), |path| path.display().to_string());
-        warn!(listening, told = %told.display(), "the socket unit and daemon.socket differ: correct one of them");
-    }
-    let listener = UnixListener::from_std(listener).map_err(|error| format!("the socket that was passed: {error}"))?;
-    Ok(Listening { listener: Some(listener), bound: None })
-}
-
-/// Makes the directory of the socket where it lies below one of our own.
-fn make_parent(path: &Path, places: &Places) -> Result<(), String> {
-    let Some(parent) = path.parent().filter(|parent| !parent.exists()) else { return Ok(()) };
-    if !places.own_roots.iter().any(|root| parent.starts_with(root)) {
-        return Err(format!("the directory {} of the socket does not exist: create it", parent.display()));
-    }
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent);
-    made.map_err(|error| format!("cannot make the directory {} of the socket: {error}", parent.display()))
-}
-
 /// Passes on what signals ask for.
 async fn heed(mut signals: Signals, inbox: Inbox, reloads: Reloads) {
     let mut under_way = JoinSet::new();
@@ -272,14 +225,6 @@ async fn heed(mut signals: Signals, inbox: Inbox, reloads: Reloads) {
             }
         }
         while under_way.try_join_next().is_some() {}
-    }
-}
-
-fn remove_socket(path: Option<&Path>) {
-    if let Some(path) = path
-        && let Err(error) = std::fs::remove_file(path)
-    {
-        warn!(socket = %path.display(), %error, "the socket could not be removed");
     }
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::disk::{group, user};
 use crate::document::Document;
 use crate::name::Name;
+use crate::peer::{can_tell_units, why_nobody_is_known};
 use crate::places::Places;
 use crate::preset::Preset;
 use crate::settings::{
@@ -35,7 +36,7 @@ pub fn notes(config: &Config) -> Vec<String> {
     let named = admins.groups.iter().filter(|_| *admins != Admins::default());
     let unknown = admins.users.iter().filter_map(|name| user(name).err());
     let unknown = unknown.chain(named.filter_map(|name| group(name).err()));
-    notes.extend(unknown.map(|why| lets_nobody_in(&why)));
+    notes.extend(unknown.map(|why| lets_nobody_in("daemon.admins", &why)));
     if let Some(address) = config.daemon.metrics.filter(|address| !address.ip().is_loopback()) {
         notes.insert(format!(
             "daemon.metrics: who can reach {address} reads the names of tokens and files, unasked; no secrets"
@@ -44,6 +45,7 @@ pub fn notes(config: &Config) -> Vec<String> {
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
+    notes.extend(reader_notes(config));
     for slot in &config.slots {
         for file in slot.sinks().filter_map(|(_, sink)| sink.file()) {
             notes.extend(file_notes(file, &own_roots));
@@ -101,9 +103,33 @@ fn hook_note(hook: &Hook) -> Option<String> {
     }
 }
 
-fn lets_nobody_in(why: &str) -> String {
+fn lets_nobody_in(key: &str, why: &str) -> String {
     let (why, _) = why.split_once(": ").unwrap_or((why, ""));
-    format!("daemon.admins: {why}, so it lets nobody in")
+    format!("{key}: {why}, so it lets nobody in")
+}
+
+/// Readers whom this host does not know, and what it cannot tell of any.
+fn reader_notes(config: &Config) -> Vec<String> {
+    let tokens = || config.slots.iter().flat_map(|slot| &slot.tokens).filter(|token| !token.readers.is_empty());
+    if tokens().next().is_none() {
+        return Vec::new();
+    }
+    if let Some(why) = why_nobody_is_known() {
+        return vec![format!("readers: {why}")];
+    }
+    let (mut users, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    for token in tokens() {
+        users.extend(token.readers.users.iter().map(|name| (name, &token.name)));
+        groups.extend(token.readers.groups.iter().map(|name| (name, &token.name)));
+    }
+    let unknown = users.into_iter().filter_map(|(name, token)| Some((token, user(name).err()?)));
+    let unknown = unknown.chain(groups.into_iter().filter_map(|(name, token)| Some((token, group(name).err()?))));
+    let mut notes: Vec<String> =
+        unknown.map(|(token, why)| lets_nobody_in(&format!("tokens.{token}.readers"), &why)).collect();
+    if tokens().any(|token| !token.readers.units.is_empty()) && !can_tell_units() {
+        notes.push("readers: this kernel (before 6.5) cannot prove who asks: `units` grants nothing".into());
+    }
+    notes
 }
 
 fn provider_notes(provider: &Provider) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::{Class, Failure, Reach, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
+use crate::record::demand::is_invalidated;
 use crate::record::hooks::{Run, record_hook};
 use crate::record::receipt::{look_again, record_delivery, record_overtaken, record_withdrawal};
 use crate::record::schedule::honour;
@@ -16,6 +17,7 @@ use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod clock;
+pub mod demand;
 pub mod hooks;
 pub mod receipt;
 pub mod schedule;
@@ -51,7 +53,9 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
     match result {
         JobResult::Recalled(highest) => record_recall(entry, highest),
         JobResult::Issued { ask, asked_at, answer } => {
-            (entry.intention, entry.plea, entry.forced) = (None, None, false);
+            (entry.intention, entry.plea) = (None, None);
+            // What a reader's API refused is wanted anew until it comes.
+            entry.forced = ask.forced && answer.is_err() && is_invalidated(entry);
             prune_issues(slot, entry, now);
             match answer {
                 Ok(issued) => {

@@ -5,7 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,13 +18,15 @@ use crate::inbox::{Gone, Inbox};
 use crate::name::Name;
 pub use crate::reloading::origin::{Origin, ReloadTally};
 
+use crate::reloading::board::Board;
 use crate::reloading::files::{changed, needs};
 use crate::reloading::reading::{Found, Known, Looked};
-use crate::settings::{Admins, FileKind};
+use crate::settings::FileKind;
 use crate::status::{ConfigStatus, RefusedConfig, Watching};
 use crate::systemd::ReloadNotice;
 use crate::telemetry::set_level;
 
+mod board;
 mod files;
 mod origin;
 mod reading;
@@ -51,13 +53,6 @@ struct Shared {
 struct Road {
     reading: Blocking<Looked>,
     known: Known,
-}
-
-/// What others may see at any time.
-struct Board {
-    status: ConfigStatus,
-    admins: Arc<Admins>,
-    tally: ReloadTally,
 }
 
 /// What a reload begins with.
@@ -117,7 +112,7 @@ impl Reloads {
             watching_problem: None,
         };
         let (files, _) = watch::channel(needs.keys().cloned().collect());
-        let board = Board { status, admins: Arc::new(config.daemon.admins.clone()), tally: ReloadTally::default() };
+        let board = Board::new(status, &config.daemon);
         let known = Known { config: Arc::clone(&config), fingerprint, refused: None, needs, seen: Arc::default() };
         let road = Road { reading: Blocking::default(), known };
         let (road, board) = (tokio::sync::Mutex::new(road), Mutex::new(board));
@@ -134,24 +129,6 @@ impl Reloads {
     #[must_use]
     pub fn files(&self) -> watch::Receiver<Vec<PathBuf>> {
         self.0.files.subscribe()
-    }
-
-    /// How it stands with the configuration.
-    #[must_use]
-    pub fn status(&self) -> ConfigStatus {
-        self.board().status.clone()
-    }
-
-    /// How many reloads came to what since the start.
-    #[must_use]
-    pub fn tally(&self) -> ReloadTally {
-        self.board().tally
-    }
-
-    /// Who may ask what changes something.
-    #[must_use]
-    pub fn admins(&self) -> Arc<Admins> {
-        Arc::clone(&self.board().admins)
     }
 
     /// Notes how changes of files are noticed, and why not at once. Tells it in the log when that
@@ -240,7 +217,7 @@ impl Reloads {
         let (by, restart) = (origin.to_string(), restart_needed.join(" "));
         info!(tokens = report.tokens, added, removed, changed, restart_needed = restart, by, "configuration taken");
         let mut board = self.board();
-        board.admins = Arc::new(config.daemon.admins.clone());
+        board.adopt(&config.daemon);
         board.status.fingerprint.clone_from(&road.known.fingerprint);
         board.status.applied_at = clock::now().to_string();
         board.status.restart_needed = restart_needed;
@@ -289,9 +266,5 @@ impl Reloads {
         let problems = wrong.1.clone();
         road.known.refused = Some(wrong);
         NotTaken::Refused(problems)
-    }
-
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,12 +15,15 @@ pub use crate::preset::Budget;
 pub use crate::settings::hook::{Hook, HookEvent, HookKind};
 
 mod hook;
+mod readers;
 mod same;
 mod vault;
 
 pub use crate::settings::vault::{
     KvVersion, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer, VaultSettings,
 };
+
+pub use crate::settings::readers::Readers;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct DaemonSettings {
     pub ready_timeout: Option<Duration>,
     /// Who may ask what changes something.
     pub admins: Admins,
+    /// Whether every read over the socket is a line in the log.
+    pub audit_reads: bool,
 }
 
 /// `daemon.admins`: who may do what root may, by name or number as the host knows them.
@@ -240,6 +245,8 @@ pub struct TokenSettings {
     pub on_change: Option<Hook>,
     /// What is run when it is not renewed in time.
     pub on_failure: Option<Hook>,
+    /// Who may read it over the socket.
+    pub readers: Readers,
 }
 
 /// `on_expired`.

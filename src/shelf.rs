@@ -1,9 +1,12 @@
 //! What the socket serves: for every token its newest access token. Written by the loop after
 //! saving, read by every connection; it decides nothing and forgets nothing by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use crate::access_token::AccessToken;
 use crate::name::Name;
@@ -18,6 +21,10 @@ pub struct Shelf(Arc<Shared>);
 struct Shared {
     items: RwLock<BTreeMap<Name, Item>>,
     ready: AtomicBool,
+    closing: AtomicBool,
+    taken_away: watch::Sender<bool>,
+    /// Who waits for news of which token.
+    waiting: Mutex<HashMap<Name, Arc<Notify>>>,
 }
 
 /// One token on the shelf.
@@ -41,20 +48,63 @@ impl Shelf {
         self.0.ready.load(Ordering::Relaxed)
     }
 
-    /// Offers `item` under `name` from now on.
+    /// Offers `item` under `name` from now on, and wakes those who wait for it.
     pub fn put(&self, name: Name, item: Item) {
+        let heard = self.waiting().get(&name).cloned();
         self.0.items.write().unwrap_or_else(PoisonError::into_inner).insert(name, item);
+        if let Some(heard) = heard {
+            heard.notify_waiters();
+        }
     }
 
-    /// Says that there is a token called `name`, for which nothing was offered yet: it is not unknown.
-    pub fn announce(&self, name: Name, slot: Arc<Slot>) {
-        let mut items = self.0.items.write().unwrap_or_else(PoisonError::into_inner);
-        items.entry(name).or_insert(Item { slot, access_token: None });
+    /// Nobody is to wait any more: the end has begun.
+    pub fn close(&self) {
+        if !self.0.closing.swap(true, Ordering::Relaxed) {
+            self.wake_all();
+        }
+    }
+
+    /// Whether the end has begun.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// Nobody is to be served any more.
+    pub fn take_away(&self) {
+        self.0.taken_away.send_replace(true);
+    }
+
+    /// Ready when nobody is to be served any more.
+    pub async fn is_taken_away(&self) {
+        let _ = self.0.taken_away.subscribe().wait_for(|taken_away| *taken_away).await;
+    }
+
+    /// Where news of the token called `name` is heard.
+    #[must_use]
+    pub fn news(&self, name: &Name) -> News {
+        let heard = Arc::clone(self.waiting().entry(name.clone()).or_default());
+        News { shelf: self.clone(), name: name.clone(), heard }
+    }
+
+    /// Whether anybody waits for anything.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        !self.waiting().is_empty()
+    }
+
+    fn wake_all(&self) {
+        self.waiting().values().for_each(|heard| heard.notify_waiters());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Name, Arc<Notify>>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Offers only what `keep` says from now on.
     pub fn retain(&self, keep: impl Fn(&Name) -> bool) {
         self.0.items.write().unwrap_or_else(PoisonError::into_inner).retain(|name, _| keep(name));
+        self.wake_all();
     }
 
     /// The wall clock, which showed `before`, was set by `step`.
@@ -63,6 +113,8 @@ impl Shelf {
         for token in items.values_mut().filter_map(|item| item.access_token.as_mut()) {
             *token = Arc::new(token.follow_clock(step, before));
         }
+        drop(items);
+        self.wake_all();
     }
 
     /// What is offered under `name`.
@@ -76,5 +128,30 @@ impl Shelf {
     pub fn all(&self) -> Vec<(Name, Item)> {
         let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
         items.iter().map(|(name, item)| (name.clone(), item.clone())).collect()
+    }
+}
+
+/// News of one token, as long as it is held.
+#[derive(Debug)]
+pub struct News {
+    shelf: Shelf,
+    name: Name,
+    heard: Arc<Notify>,
+}
+
+impl News {
+    /// Ready when something was said of the token since this was enabled.
+    pub fn heard(&self) -> Notified<'_> {
+        self.heard.notified()
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        let mut waiting = self.shelf.waiting();
+        // Ours and that of the shelf.
+        if Arc::strong_count(&self.heard) <= 2 {
+            waiting.remove(&self.name);
+        }
     }
 }

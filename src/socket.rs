@@ -1,33 +1,49 @@
-//! The socket: HTTP/1.1 over a Unix socket, for root, the daemon's own user and admins.
+//! The socket: HTTP/1.1 over a Unix socket, for those whom the configuration names.
 //!
 //! It reads the shelf and asks the loop; it decides nothing about tokens and keeps none.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::shelf::Shelf;
+use crate::socket::door::{Bell, Door};
+use crate::socket::stream::PeerStream;
 
 mod admission;
+mod audit;
+mod binding;
+mod conditions;
+mod desk;
+mod door;
+mod invalidating;
 mod pausing;
-mod peer_groups;
 mod problem;
 mod routes;
+mod stream;
+mod tokens;
+mod unit_credentials;
 
-pub use crate::socket::admission::Peer;
-pub use crate::socket::routes::{Desk, router};
+pub use crate::peer::Peer;
+pub use crate::socket::binding::bind;
+pub use crate::socket::desk::Desk;
+pub use crate::socket::routes::router;
+pub use crate::socket::unit_credentials::serve_credentials;
 
 /// How long a peer may take to send its request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,47 +51,42 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 4096;
 /// How long to wait after accepting failed (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How long answers under way are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// Makes the socket at `path` with `mode`. It appears whole: bound under another name, then renamed.
-///
-/// Errors: what is wrong, in words, naming the path.
-pub async fn bind(path: &Path, mode: u32) -> Result<UnixListener, String> {
-    let wrong = |what: &str, error: io::Error| format!("cannot {what} the socket {}: {error}", path.display());
-    if UnixStream::connect(path).await.is_ok() {
-        return Err(format!("another program already answers on the socket {}", path.display()));
-    }
-    let hidden = hidden_name(path);
-    let _ = std::fs::remove_file(&hidden);
-    let listener = UnixListener::bind(&hidden).map_err(|error| wrong("bind", error))?;
-    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(mode))
-        .map_err(|e| wrong("set the mode of", e))?;
-    std::fs::rename(&hidden, path).map_err(|error| wrong("put in place", error))?;
-    Ok(listener)
-}
-
-/// Short: a socket's path has room for about a hundred bytes.
-fn hidden_name(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}", std::process::id()))
-}
-
-/// Serves `listener` until it is dropped with the task. Who comes when all places are taken waits
-/// at the door.
+/// Serves `listener` until the shelf is taken away, and brings the answers under way to their end.
 pub async fn serve(listener: UnixListener, desk: Desk) {
+    let shelf = desk.shelf.clone();
     let app = router(desk);
-    let places = Arc::new(Semaphore::new(places()));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let app = app.clone();
-                tokio::spawn(async move {
-                    if let Some(peer) = Peer::of(&stream) {
-                        converse(stream, peer, app).await;
-                    }
-                    drop(place);
-                });
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+    let door = Door::new(places());
+    let mut conversations = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    conversations.spawn(receive(stream, door.clone(), app.clone(), shelf.clone()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+            () = shelf.is_taken_away() => break,
         }
+        while conversations.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let _ = timeout(LAST_ANSWERS, async { while conversations.join_next().await.is_some() {} }).await;
+}
+
+/// One peer, until it goes, has to go, or the end.
+async fn receive(stream: UnixStream, door: Door, app: Router, shelf: Shelf) {
+    let stream = Arc::new(stream);
+    let Some(peer) = Peer::of(&stream) else { return };
+    let place = door.enter(&peer);
+    let bell = place.bell();
+    let stream = PeerStream::new(stream, bell.clone());
+    let conversation = talk(stream, (peer, Some(bell)), app, shelf.is_taken_away());
+    tokio::select! {
+        () = conversation => {}
+        () = place.is_wanted() => {}
     }
 }
 
@@ -89,20 +100,38 @@ fn places() -> usize {
 /// Answers the requests that `peer` sends over `stream`; what goes wrong with it is the peer's
 /// business.
 pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, app: Router) {
-    let service = tower_service(app, peer);
+    talk(stream, (peer, None), app, std::future::pending()).await;
+}
+
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    (peer, bell): (Peer, Option<Bell>),
+    app: Router,
+    end: impl Future<Output = ()>,
+) {
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        let bell = bell.clone();
+        bell.iter().for_each(Bell::asking);
+        let answer = app.call(request);
+        async move {
+            let answer = answer.await;
+            bell.iter().for_each(Bell::answered);
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), service);
+    let (mut connection, mut end) = (pin!(connection), pin!(end));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = &mut end => connection.as_mut().graceful_shutdown(),
+    }
     let _ = connection.await;
-}
-
-fn tower_service(app: Router, peer: Peer) -> Router {
-    app.layer(axum::middleware::from_fn(move |mut request: Request, next: axum::middleware::Next| {
-        request.extensions_mut().insert(peer.clone());
-        next.run(request)
-    }))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub use crate::status::hooks::{HookState, HookStatus};
 pub mod readings;
 
 mod composing;
+mod excerpt;
 mod hooks;
 
 /// `GET /v1/status`. Times are RFC 3339.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access_token::AccessToken;
+use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
 use crate::job::{Ask, Fingerprint, Job, Lane, Notice};
 use crate::ledger::Entry;
@@ -182,7 +182,8 @@ pub struct Release {
 /// Who asked for a refresh; the daemon knows how to reach them.
 pub type AskerId = u64;
 
-/// The answer to somebody who asked for a refresh, for a pause, or for its end.
+/// The answer to somebody who asked for a refresh, for a pause, for its end, or of whose access token
+/// a reader has something to say.
 #[derive(Clone, Debug)]
 pub enum RefreshAnswer {
     /// This access token is held and saved; it may be the one held before (L8).
@@ -195,6 +196,10 @@ pub enum RefreshAnswer {
     Paused(Timestamp),
     /// Requests are made again.
     Resumed,
+    /// Another access token is asked for; the one held is served until it is there.
+    Accepted,
+    /// Another generation is held, or none.
+    NotHeld(Option<Generation>),
     /// The daemon is stopping, or the slot left the configuration.
     Abandoned,
 }

@@ -16,6 +16,7 @@ use crate::inbox::{Answer, Askers};
 use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
+use crate::plan::serves;
 use crate::preset::Secrets;
 use crate::provider::Providers;
 use crate::reloading::Reloads;
@@ -150,6 +151,15 @@ impl RealWorld {
         if self.idle && nap.is_zero() { SHORTEST_NAP } else { nap }
     }
 
+    /// Who may read holds at once; what is offered goes on being offered as far as it still serves.
+    fn announce(&self, slot: &Arc<Slot>) {
+        for token in &slot.tokens {
+            let before = self.shelf.find(&token.name).filter(|item| item.slot.identity == slot.identity);
+            let offered = before.and_then(|item| item.access_token).filter(|held| serves(slot, token, held));
+            self.shelf.put(token.name.clone(), Item { slot: Arc::clone(slot), access_token: offered });
+        }
+    }
+
     /// What readers are served is moved before any of them can ask again.
     fn notice_the_clock(&self) -> Option<Step> {
         let before = clock::now();
@@ -233,11 +243,14 @@ impl World for RealWorld {
     fn observe(&mut self, keeper: &Keeper, seen: Seen<'_>) {
         if let Seen::Turned = seen {
             self.shelf.set_ready(keeper.is_ready());
+            if keeper.is_stopping() {
+                self.shelf.close();
+            }
         }
         if let Seen::Reloaded = seen {
             self.shelf.retain(|name| keeper.config().tokens.contains_key(name));
-            for publication in keeper.config().slots.iter().flat_map(|slot| Publication::of_slot(slot, None)) {
-                self.shelf.announce(publication.name, publication.slot);
+            for slot in &keeper.config().slots {
+                self.announce(slot);
             }
             self.vaults.adopt(keeper.config());
             self.schedules.send_replace(schedules(keeper.config()));

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 7] = [
     &["time", "name", "secret", "failure", "problem", "fatal", "spread"],
     &["access_token", "preset", "template", "schedule", "settings", "slot", "job", "document", "ledger", "config", "reference"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
-    &["disk", "http", "command", "seal", "privacy", "vault"],
+    &["disk", "http", "command", "seal", "privacy", "peer", "vault"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],
     &["clock", "places", "loading", "notes", "unit", "systemd", "inherited", "init", "telemetry", "display", "daemon",
       "inbox", "blocking", "vaults", "reloading", "metrics", "watch", "signals", "cron", "world", "socket",

@@ -111,6 +111,10 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
                     let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::NotSent };
                     askers.answer(asker, Answer::Refresh(RefreshAnswer::Failed(failure)));
                 }
+                Event::WantLonger(_, _, asker) => {
+                    askers.answer(asker, Answer::Refresh(RefreshAnswer::NotBefore(now(), String::new())));
+                }
+                Event::Invalidate(_, _, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Accepted)),
                 Event::Pause(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Paused(now()))),
                 Event::Resume(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Resumed)),
                 Event::Reload(_) | Event::FilesChanged(..) | Event::Moment(_) | Event::LogStatus | Event::Stop => {

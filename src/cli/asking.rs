@@ -9,12 +9,31 @@ use crate::fatal::{CONFIG, Fatal, NOT_ALLOWED, SOFTWARE, TRY_AGAIN, USAGE};
 use crate::name::Name;
 use crate::socket_client::{Answer, SocketClient};
 
+/// How long an answer may take that need not be waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any request to a provider takes that an order may have to wait for.
 const ORDER_PATIENCE: Duration = Duration::from_mins(3);
 
 /// The JSON document at `target`.
 pub(crate) fn ask<T: DeserializeOwned>(socket: &Path, target: &str) -> Result<T, Fatal> {
     judge(&SocketClient::new(socket).read(target, "application/json")?)
+}
+
+/// What is wanted of a token that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// It lives at least so long.
+    pub(crate) min_valid: Duration,
+    /// How long to wait for one that does.
+    pub(crate) wait: Duration,
+}
+
+/// The token called `name`, as `wanted`.
+pub(crate) fn fetch<T: DeserializeOwned>(socket: &Path, name: &str, wanted: Wanted) -> Result<T, Fatal> {
+    let Wanted { min_valid, wait } = wanted;
+    let target = format!("{}?min_valid={}ms&wait={}ms", target_of(name)?, min_valid.as_millis(), wait.as_millis());
+    let client = SocketClient::new(socket).with_patience(PATIENCE + wait);
+    judge(&client.read(&target, "application/json")?)
 }
 
 /// Orders something of the daemon, and waits until it is done.

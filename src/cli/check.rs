@@ -61,8 +61,9 @@ fn uninvited_scopes(slot: &Slot) -> Vec<String> {
         let listed: BTreeSet<&String> = token.scopes.iter().collect();
         let others: Vec<&str> =
             slot.scopes.iter().filter(|scope| !listed.contains(scope)).map(String::as_str).collect();
+        let readers = if token.readers.is_empty() { String::new() } else { format!(" ({})", token.readers) };
         let line = format!(
-            "{}: readers of {} also get {}, which shares its access token",
+            "{}: readers of {}{readers} also get {}, which shares its access token",
             slot.id,
             token.name,
             others.join(" ")

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, near, shown};
-use crate::config::read::{Section, choice, duration, expected, file_path, mode, path, strings, text};
+use crate::config::read::{Section, choice, duration, expected, file_path, flag, mode, path, strings, text};
 use crate::config::secret_source::one;
 use crate::settings::{Admins, DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};
 
@@ -16,8 +16,18 @@ pub const LOG_DEFAULTS: [(&str, &str); 1] = [("level", "info")];
 
 pub(super) const DAEMON: Keys<'static> = Keys {
     table: "[daemon]",
-    accepted: &["state_dir", "socket", "socket_mode", "metrics", "persist", "state_key", "ready_timeout", "admins"],
-    later: &["audit_reads"],
+    accepted: &[
+        "state_dir",
+        "socket",
+        "socket_mode",
+        "metrics",
+        "persist",
+        "state_key",
+        "ready_timeout",
+        "admins",
+        "audit_reads",
+    ],
+    later: &[],
 };
 pub(super) const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
 pub(super) const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
@@ -37,6 +47,7 @@ pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSe
         state_key: state_key.and_then(|node| one(node, "state_key", &|_| Ok(()), problems)),
         ready_timeout: section.read("ready_timeout", problems, duration),
         admins,
+        audit_reads: section.read("audit_reads", problems, flag).unwrap_or_default(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::place::At;
 use crate::config::problems::{Problems, one_of, shown};
 use crate::config::provider;
 use crate::config::read::{Section, choice, duration, flag, strings, text};
+use crate::config::readers;
 use crate::config::sinks;
 use crate::name::Name;
 use crate::preset::Preset;
@@ -23,13 +24,14 @@ pub(super) const TOKEN: Keys<'static> = Keys {
         "psu_context",
         "scopes",
         "required",
+        "readers",
         "sinks",
         "refresh",
         "on_expired",
         "on_change",
         "on_failure",
     ],
-    later: &["readers", "follow"],
+    later: &["follow"],
 };
 pub(super) const REFRESH: Keys<'static> =
     Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
@@ -79,7 +81,8 @@ pub fn read<'a>(
     let (lead, schedule) = refresh(section, problems);
     let on_change = hooks::read(section, HookKind::OnChange, problems);
     let on_failure = hooks::read(section, HookKind::OnFailure, problems);
-    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired, on_change, on_failure };
+    let readers = section.node("readers").map(|node| readers::read(node, problems)).unwrap_or_default();
+    let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired, readers, on_change, on_failure };
     Some(Draft { provider: provider?, context, lead, schedule, settings, sinks_at })
 }
 

@@ -343,6 +343,33 @@ fn with_a_budget_of_one_a_refresh_is_told_when_the_renewal_comes() {
     assert_eq!(world.answers[0].2, "not before 3600");
 }
 
+// ---- readers
+
+#[test]
+fn what_an_api_refused_is_asked_for_until_it_comes() {
+    let mut world = Virtual::new(600, hourly(&[(300, 400)]));
+    world.when(350, Event::Invalidate(named("nightly"), Generation(1), 1));
+    world.when(355, Event::Invalidate(named("nightly"), Generation(1), 2));
+    world.when(380, Event::Invalidate(named("nightly"), Generation(9), 3));
+    world.when(500, Event::Invalidate(named("nobody"), Generation(1), 4));
+    world.run(&config(&[own_slot("nightly")]));
+    let texts: Vec<(u64, &str)> = world.answers.iter().map(|(_, asker, text)| (*asker, text.as_str())).collect();
+    assert_eq!(texts, [(1, "accepted"), (2, "accepted"), (3, "not held, but 1"), (4, "abandoned")]);
+    assert_eq!(world.published["nightly"], Some(Generation(2)));
+}
+
+#[test]
+fn a_longer_life_brings_one_request_and_none_where_the_slot_is_exclusive() {
+    let mut world = Virtual::new(2100, hourly(&[]));
+    for (asker, name) in [(0, "nightly"), (1, "accounts"), (2, "nightly"), (3, "accounts")] {
+        world.when(1990, Event::WantLonger(named(name), secs(1800), asker));
+    }
+    world.run(&config(&[strict_slot(), own_slot("nightly")]));
+    assert_eq!(world.published["nightly"], Some(Generation(2)));
+    assert_eq!(world.published["accounts"], Some(Generation(1)));
+    assert_eq!(world.answers[1].2, "not before 3540", "an exclusive one waits for its renewal");
+}
+
 // ---- another configuration (L1, L17)
 
 fn two_tokens() -> Slot {

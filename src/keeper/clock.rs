@@ -58,6 +58,10 @@ fn follow_answer(answer: &mut RefreshAnswer, step: Step, before: Timestamp) {
         RefreshAnswer::Held(token) => *token = Arc::new(token.follow_clock(step, before)),
         RefreshAnswer::NotBefore(until, _) => *until = until.moved(step),
         RefreshAnswer::Paused(since) => *since = since.moved(step),
-        RefreshAnswer::Failed(_) | RefreshAnswer::Resumed | RefreshAnswer::Abandoned => {}
+        RefreshAnswer::Failed(_)
+        | RefreshAnswer::Accepted
+        | RefreshAnswer::NotHeld(_)
+        | RefreshAnswer::Resumed
+        | RefreshAnswer::Abandoned => {}
     }
 }

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::inbox::Gone;
 use crate::name::Name;
+use crate::peer::Peer;
 use crate::shelf::Item;
-use crate::socket::admission::Peer;
+use crate::socket::desk::{Desk, find, stopping};
 use crate::socket::problem::Problem;
-use crate::socket::routes::{Desk, find, stopping};
 use crate::task::RefreshAnswer;
 use crate::time::Timestamp;
 

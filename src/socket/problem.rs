@@ -8,17 +8,21 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::access_token::Generation;
+
 /// An error as the socket tells it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     r#type: &'static str,
     title: &'static str,
     status: u16,
-    detail: String,
+    detail: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<String>,
+    class: Option<Box<str>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     problems: Box<[String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<Generation>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
@@ -29,9 +33,10 @@ impl Problem {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             class: None,
             problems: Box::default(),
+            generation: None,
             retry_after: None,
         }
     }
@@ -46,8 +51,13 @@ impl Problem {
         self
     }
 
+    pub(crate) fn generation(mut self, held: Generation) -> Self {
+        self.generation = Some(held);
+        self
+    }
+
     pub(crate) fn class(mut self, class: String) -> Self {
-        self.class = Some(class);
+        self.class = Some(class.into());
         self
     }
 }

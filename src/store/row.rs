@@ -12,7 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::job::{Ask, Fingerprint};
-use crate::ledger::{Denied, Entry, Held, Honoured, Intention, Issue, IssueKind, Plea, Receipt, SecretChoice};
+use crate::ledger::{
+    Denied, Entry, Held, Honoured, Intention, Invalidated, Issue, IssueKind, Plea, Receipt, SecretChoice,
+};
 use crate::name::{Identity, SinkId};
 use crate::secret::Secret;
 use crate::settings::Persist;
@@ -41,6 +43,8 @@ struct Facts {
     granted: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    invalidated: Option<InvalidatedFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     honoured: Option<HonouredFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +103,13 @@ struct DeniedFacts {
 }
 
 #[derive(Serialize, Deserialize)]
+struct InvalidatedFacts {
+    generation: Generation,
+    at: Timestamp,
+    in_a_row: u32,
+}
+
+#[derive(Serialize, Deserialize)]
 struct HonouredFacts {
     schedule: String,
     until: Timestamp,
@@ -145,6 +156,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         }),
         granted: entry.granted.clone(),
         paused: entry.paused,
+        invalidated: entry.invalidated.map(InvalidatedFacts::of),
         honoured: entry.honoured.clone().map(|Honoured { schedule, until }| HonouredFacts { schedule, until }),
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
@@ -191,6 +203,16 @@ impl IntentionFacts {
     }
 }
 
+impl InvalidatedFacts {
+    fn of(Invalidated { generation, at, in_a_row }: Invalidated) -> Self {
+        Self { generation, at, in_a_row }
+    }
+
+    fn invalidated(self) -> Invalidated {
+        Invalidated { generation: self.generation, at: self.at, in_a_row: self.in_a_row }
+    }
+}
+
 /// The entry that `row` was made of, but nothing is known any more of failures. `None` where the row
 /// does not make sense.
 pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
@@ -211,6 +233,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         denied: facts.denied.map(|DeniedFacts { scopes, at, outright }| Denied { scopes, at, outright }),
         granted: facts.granted,
         paused: facts.paused,
+        invalidated: facts.invalidated.map(InvalidatedFacts::invalidated),
         honoured: facts.honoured.map(|HonouredFacts { schedule, until }| Honoured { schedule, until }),
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
@@ -258,14 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_and_how_far_a_schedule_was_honoured_outlive_the_daemon() {
+    fn a_pause_an_invalidation_and_how_far_a_schedule_was_honoured_outlive_the_daemon() {
         let seven = Timestamp::from_secs(7);
         let honoured = Some(Honoured { schedule: "0 0 6 * * * UTC".into(), until: seven });
         let plea = Some(Plea { at: seven, until: seven + std::time::Duration::from_secs(30), of_endpoint: true });
-        let entry = Entry { paused: Some(seven), honoured, plea, ..Entry::new(Identity::stored("a")) };
+        let invalidated = Some(Invalidated { generation: Generation(3), at: seven, in_a_row: 2 });
+        let entry = Entry { paused: Some(seven), invalidated, honoured, plea, ..Entry::new(Identity::stored("a")) };
         let row = encode(&entry, Persist::Off).unwrap();
         let read = decode(Identity::stored("a"), &row).unwrap();
-        assert_eq!((read.paused, read.honoured, read.plea), (entry.paused, entry.honoured, entry.plea));
+        assert_eq!((read.paused, read.invalidated, read.honoured), (entry.paused, invalidated, entry.honoured));
+        assert_eq!(read.plea, entry.plea);
     }
 
     #[test]

@@ -111,7 +111,7 @@ format = 3
 6:11: persist: "of" is not accepted here; did you mean "off"?
 7:17: ready_timeout: expected a duration in quotes such as "90s", found an integer
 8:11: metrics: "localhost:9464" is not an address; write an IP address and a port, such as "127.0.0.1:9464"
-9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, metrics, persist, state_key, ready_timeout, admins
+9:1: unknown key "colour"; [daemon] takes state_dir, socket, socket_mode, metrics, persist, state_key, ready_timeout, admins, audit_reads
 10:13: state_key: expected a secret: a string, or { file = "/path" }, { credential = "name" }, { env = "NAME" } or { command = ["/path"] }, found an integer
 11:13: state_dir: the path is not absolute; begin it with /
 14:9: level: "warning" is not a level; did you mean "warn"?
@@ -338,7 +338,7 @@ scopes = ["bankgiroinformation", "corporate", "accountinfo", "a b", "paymentinit
 sinks = [{ file = "x" }, { file = "/x/../y", mode = 640, format = "yaml" }, { mode = "0666", file = "/x/" }, { vault = "x" }, {}, 1]
 refresh = { lead = 60, schedule = "x" }
 on_expired = "delete"
-readers = {}
+readers = { user = ["a"], groups = "b", units = ["api", "x.slice", "w@.service", "a.servic", "a b.service", "ok.scope"] }
 required = "true"
 [tokens."/"]
 provider = "op"
@@ -371,7 +371,13 @@ follow = { file = "/x" }
 9:20: lead: expected a duration in quotes such as "90s", found an integer
 9:35: schedule: write six fields: second, minute, hour, day of the month, month, day of the week ("0 0 6 * * *")
 10:14: on_expired: "delete" is not accepted here; choose one of keep, remove
-11:1: "readers" is not yet in this version; remove it
+11:13: unknown key "user"; did you mean "users"?
+11:36: groups: expected a list of strings such as ["a", "b"], found a string
+11:50: units: "api" has no kind of unit at its end; write "api.service"
+11:57: units: "x.slice" is a slice; name the services in it
+11:68: units: "w@.service" is a template; name its instances, such as "w@1.service"
+11:82: units: "a.servic" is not the name of a unit; did you mean "a.service"?
+11:94: units: "a b.service" is not the name of a unit
 12:12: required: expected true or false, found a string
 13:1: "/" is not a name: 1 to 64 of A-Z a-z 0-9 . _ - and the first a letter or digit
 16:1: scopes: list at least one

@@ -371,6 +371,8 @@ impl World for Virtual {
             RefreshAnswer::Failed(failure) => format!("failed: {failure}"),
             RefreshAnswer::Paused(since) => format!("paused since {}", since.since(START).as_secs()),
             RefreshAnswer::Resumed => "resumed".into(),
+            RefreshAnswer::Accepted => "accepted".into(),
+            RefreshAnswer::NotHeld(held) => format!("not held, but {}", held.unwrap_or(Generation::NONE)),
             RefreshAnswer::Abandoned => "abandoned".into(),
         };
         self.answers.push((self.now, asker, text));
