@@ -1,3 +1,5 @@
+//! Holds what is said of the configuration to what is read.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::accepted_keys;
