@@ -3,9 +3,11 @@
 //!
 //! There is little to call on purpose: no includes, no globals, fuel, and a longest result.
 
+use std::collections::BTreeMap;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, filters, tests};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, tests};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -58,7 +60,30 @@ pub fn check(source: &str, fields: &[&str], exported: &[&str]) -> Result<(), Fau
             return Err(Fault { line, text: unknown(&used, fields, exported) });
         }
     }
-    Ok(())
+    unknown_call(template.render(sample(fields, exported)).err())
+}
+
+/// Only rendering shows calls of what does not exist; what else is wrong with the sample tells nothing.
+fn unknown_call(error: Option<Error>) -> Result<(), Fault> {
+    let unknown = |kind| {
+        matches!(
+            kind,
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod
+        )
+    };
+    match error {
+        Some(error) if unknown(error.kind()) => Err(syntax(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn sample(fields: &[&str], exported: &[&str]) -> BTreeMap<String, Value> {
+    let texts = |names: &[&str]| -> BTreeMap<String, Value> {
+        names.iter().map(|name| ((*name).to_owned(), Value::from("1"))).collect()
+    };
+    let mut sample = texts(fields);
+    sample.insert(OPEN.to_owned(), Value::from(Serde(texts(exported))));
+    sample
 }
 
 /// What a token's file holds by `source`, given the fields of `document`.
@@ -102,7 +127,7 @@ fn environment() -> Environment<'static> {
 /// A string as JSON and YAML both read it; other values as JSON.
 fn json(value: &Value) -> Result<Value, Error> {
     let text = serde_json::to_string(value);
-    text.map(Value::from).map_err(|_| Error::new(minijinja::ErrorKind::BadSerialization, "not for JSON"))
+    text.map(Value::from).map_err(|_| Error::new(ErrorKind::BadSerialization, "not for JSON"))
 }
 
 /// What is written in the template may be quoted, values are not: there are none when it is compiled.
@@ -131,8 +156,6 @@ fn unknown(used: &str, fields: &[&str], exported: &[&str]) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod cases {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     const FIELDS: [&str; 3] = ["access_token", "generation", "extra"];

@@ -1,3 +1,5 @@
+//! Holds what is said of the configuration to what is read.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::accepted_keys;
@@ -8,10 +10,18 @@ fn tables() -> Vec<&'static Table> {
     TABLES.iter().flat_map(|(_, table)| table.with_inner()).chain([&SECRET]).collect()
 }
 
+/// The preset language has words of its own, and a test of its own.
+fn of_presets(table: &Table) -> bool {
+    crate::reference::PRESET.with_inner().iter().any(|inner| inner.name == table.name && inner.about == table.about)
+}
+
 #[test]
 fn every_key_that_the_configuration_takes_is_described_and_no_other() {
-    let described: BTreeMap<&str, BTreeSet<&str>> =
-        tables().into_iter().map(|table| (table.name, table.keys.iter().map(|key| key.name).collect())).collect();
+    let described: BTreeMap<&str, BTreeSet<&str>> = tables()
+        .into_iter()
+        .filter(|table| !of_presets(table))
+        .map(|table| (table.name, table.keys.iter().map(|key| key.name).collect()))
+        .collect();
     for (table, accepted) in accepted_keys() {
         let Some(described) = described.get(table) else {
             panic!("the table {table} is not described: add it in src/reference/");
@@ -78,7 +88,7 @@ fn examples_and_defaults_are_toml_and_sentences_end() {
                 assert!(example.is_ok(), "{place}: {}", key.example);
             }
             if let Kind::Choice(words) = key.kind {
-                let known = |text: &str| text.is_empty() || words.iter().any(|word| text.contains(word));
+                let known = |text: &str| !text.starts_with('"') || words.iter().any(|word| text.contains(word));
                 assert!(known(key.default) && known(key.example), "{place}");
             }
         }
