@@ -3,17 +3,20 @@
 //! a test holds it to the keys that `config` takes.
 
 mod daemon;
+mod hooks;
 mod language;
 mod providers;
 pub mod schema;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod vaults;
 
 pub use crate::reference::daemon::{DAEMON, LOG};
 pub use crate::reference::language::PRESET;
 pub use crate::reference::providers::{PROVIDER, SECRET};
 pub use crate::reference::tokens::TOKEN;
+pub use crate::reference::vaults::VAULT;
 
 /// A table of the configuration.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub enum Kind {
     FlagOrParameter,
     /// A secret.
     Secret,
+    /// A secret, or a list of them.
+    Secrets,
     /// A table with keys of its own.
     Table(&'static Table),
     /// A list of such tables.
@@ -115,6 +120,7 @@ impl Kind {
             Self::NumberOrNumbers => "number or list of numbers",
             Self::FlagOrParameter => "true, false or { parameter = \"name\" }",
             Self::Secret => "secret",
+            Self::Secrets => "secret or list of secrets",
             Self::Table(_) | Self::AnyTable => "table",
             Self::Tables(_) => "list of tables",
             Self::Named(_) => "tables by name",
@@ -147,5 +153,11 @@ impl Table {
 }
 
 /// The tables of the configuration: header, table, and whether the header takes a name.
-pub const TABLES: [(&str, &Table); 5] =
-    [("daemon", &DAEMON), ("log", &LOG), ("providers", &PROVIDER), ("tokens", &TOKEN), ("presets", &PRESET)];
+pub const TABLES: [(&str, &Table); 6] = [
+    ("daemon", &DAEMON),
+    ("log", &LOG),
+    ("providers", &PROVIDER),
+    ("tokens", &TOKEN),
+    ("vaults", &VAULT),
+    ("presets", &PRESET),
+];

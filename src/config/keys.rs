@@ -16,7 +16,7 @@ pub struct Keys<'k> {
 /// The keys that every table takes, by what the table is called: the manual is held to them.
 #[cfg(test)]
 pub fn accepted_keys() -> Vec<(&'static str, Vec<&'static str>)> {
-    use crate::config::{daemon, provider, read, secret_source, sinks, token};
+    use crate::config::{daemon, hooks, provider, read, readers, secret_source, sinks, token, vaults};
     let fixed = [
         daemon::DAEMON,
         daemon::ADMINS,
@@ -25,11 +25,16 @@ pub fn accepted_keys() -> Vec<(&'static str, Vec<&'static str>)> {
         read::BUDGET,
         token::TOKEN,
         token::REFRESH,
-        sinks::SINK,
+        hooks::ON_CHANGE,
+        hooks::ON_FAILURE,
+        readers::READERS,
+        vaults::VAULT,
         secret_source::KEYS,
     ];
     let mut all: Vec<_> = fixed.iter().map(|keys| (keys.table, keys.accepted.to_vec())).collect();
     all.push(("[providers.NAME]", provider::COMMON.to_vec()));
+    all.push(("a sink", [sinks::SINK.accepted, sinks::VAULT.accepted].concat()));
+    all.push(("auth", vaults::auth_keys()));
     all
 }
 

@@ -6,7 +6,8 @@ use crate::config::problems::{Problems, near, shown};
 use crate::config::read::{Section, strings};
 use crate::settings::Readers;
 
-const READERS: Keys<'static> = Keys { table: "readers", accepted: &["users", "groups", "units"], later: &[] };
+pub(super) const READERS: Keys<'static> =
+    Keys { table: "readers", accepted: &["users", "groups", "units"], later: &[] };
 /// The kinds of units that processes run in.
 const KINDS: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
 /// As long as systemd lets it be.

@@ -19,7 +19,7 @@ pub(super) const SINK: Keys<'static> = Keys {
     accepted: &["file", "vault", "format", "template", "template_file", "mode", "owner", "group", "required"],
     later: &[],
 };
-const VAULT: Keys<'static> =
+pub(super) const VAULT: Keys<'static> =
     Keys { table: "a Vault sink", accepted: &["vault", "server", "mount", "fields", "required"], later: &[] };
 
 /// Permission bits of a token's file unless something else is said.

@@ -14,7 +14,7 @@ use crate::settings::{
     KvVersion, SecretSource, TlsFiles, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer,
 };
 
-const VAULT: Keys<'static> = Keys {
+pub(super) const VAULT: Keys<'static> = Keys {
     table: "[vaults.NAME]",
     accepted: &["address", "namespace", "ca_file", "cert_file", "key_file", "kv", "auth"],
     later: &[],
@@ -29,6 +29,12 @@ const METHODS: [(&str, &[&str], &[&str]); 6] = [
     ("token", &["token"], &["token"]),
     ("userpass", &["username", "password"], &["username", "password"]),
 ];
+
+/// What the methods take together.
+#[cfg(test)]
+pub(super) fn auth_keys() -> Vec<&'static str> {
+    METHODS.iter().flat_map(|(_, takes, _)| takes.iter().copied()).chain(["method", "mount"]).collect()
+}
 
 /// Where Kubernetes puts the token of a pod's service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";

@@ -78,6 +78,21 @@ pub const DAEMON: Table = Table {
             example: "{ users = [\"alice\"], groups = [\"ops\"] }",
             about: "Who may change something and see all.",
         },
+        Key {
+            name: "metrics",
+            kind: Kind::Text,
+            default: "",
+            example: "\"127.0.0.1:9464\"",
+            about: "An IP address and a port where Prometheus reads /metrics, and probes /healthz and /readyz; off unless \
+                    set. The socket serves /metrics to admins in any case. Taken at the next restart.",
+        },
+        Key {
+            name: "audit_reads",
+            kind: Kind::Flag,
+            default: "false",
+            example: "true",
+            about: "Whether every read over the socket is a line in the log: who, which token, which generation.",
+        },
     ],
 };
 

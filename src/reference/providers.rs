@@ -156,5 +156,27 @@ pub const SECRET: Table = Table {
             example: "[\"/usr/bin/pass\", \"show\", \"bank\"]",
             about: "What a program prints: no shell, a clean environment, 10 s and 64 KiB at most.",
         },
+        Key {
+            name: "vault",
+            kind: Kind::Text,
+            default: "",
+            example: "\"secret/clients/bank#client_secret\"",
+            about: "A field of a secret in a KV engine of Vault; never on disk, and kept in memory while the server does \
+                    not answer.",
+        },
+        Key {
+            name: "server",
+            kind: Kind::Text,
+            default: "the only one",
+            example: "\"main\"",
+            about: "With vault: the [vaults.NAME].",
+        },
+        Key {
+            name: "mount",
+            kind: Kind::Text,
+            default: "the first part of the path",
+            example: "\"team/kv\"",
+            about: "With vault: where the KV engine is mounted.",
+        },
     ],
 };

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::preset::{Parameter, ParameterKind, Preset};
-use crate::reference::{DAEMON, Key, Kind, LOG, PRESET, PROVIDER, SECRET, TABLES, TOKEN, Table};
+use crate::reference::{DAEMON, Key, Kind, LOG, PRESET, PROVIDER, SECRET, TABLES, TOKEN, Table, VAULT};
 
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 const DURATION: &str = "^([0-9]+(ms|s|m|h|d))+$";
@@ -27,6 +27,7 @@ pub fn schema() -> Value {
             "log": of_table(&LOG),
             "providers": named(&json!({ "$ref": "#/definitions/provider" }), about("providers")),
             "tokens": named(&of_table(&TOKEN), about("tokens")),
+            "vaults": named(&of_table(&VAULT), about("vaults")),
             "presets": named(&of_table(&PRESET), about("presets")),
         },
         "definitions": { "provider": provider(), "secret": secret(), "secrets": secrets() },
@@ -96,6 +97,7 @@ fn of_kind(kind: Kind) -> Value {
             ]
         }),
         Kind::Secret => json!({ "$ref": "#/definitions/secret" }),
+        Kind::Secrets => json!({ "$ref": "#/definitions/secrets" }),
         Kind::Table(table) => of_table(table),
         Kind::Tables(table) => json!({ "type": "array", "items": of_table(table) }),
         Kind::Named(table) => json!({ "type": "object", "additionalProperties": of_table(table) }),
@@ -106,16 +108,21 @@ fn of_kind(kind: Kind) -> Value {
 }
 
 fn secret() -> Value {
+    let beside = |key: &&Key| matches!(key.name, "server" | "mount");
     let one = |key: &Key| {
+        let mut properties = Map::from_iter([(key.name.to_owned(), described(key))]);
+        if key.name == "vault" {
+            properties.extend(SECRET.keys.iter().filter(beside).map(|key| (key.name.to_owned(), described(key))));
+        }
         json!({
             "type": "object",
             "additionalProperties": false,
             "required": [key.name],
-            "properties": { key.name: described(key) },
+            "properties": properties,
         })
     };
     let mut choices = vec![json!({ "type": "string", "minLength": 1 })];
-    choices.extend(SECRET.keys.iter().map(one));
+    choices.extend(SECRET.keys.iter().filter(|key| !beside(key)).map(one));
     json!({ "description": SECRET.about, "anyOf": choices })
 }
 

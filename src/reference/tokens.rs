@@ -1,5 +1,6 @@
 //! `[tokens.NAME]` in words.
 
+use crate::reference::hooks::{ON_CHANGE, ON_FAILURE, READERS};
 use crate::reference::{Key, Kind, Table};
 
 const REFRESH: Table = Table {
@@ -34,16 +35,46 @@ const REFRESH: Table = Table {
 
 const SINK: Table = Table {
     name: "a sink",
-    about: "A file that holds the token. It is replaced whole: a reader sees the old token or the new one, never less. \
-            At most one of format, template and template_file says what it holds.",
+    about: "A file that holds the token, or a secret in Vault. A file is replaced whole: a reader sees the old token or \
+            the new one, never less; at most one of format, template and template_file says what it holds. A secret \
+            has the fields of the json object, unless others are chosen.",
     keys: &[
         Key {
             name: "file",
             kind: Kind::Path,
             default: "",
             example: "\"/run/tokend/tokens/shop\"",
-            about: "Where. Directories below the runtime and state directory are made; others must be there. Must be \
-                    given.",
+            about: "Where. Directories below the runtime and state directory are made; others must be there. This or \
+                    vault must be given.",
+        },
+        Key {
+            name: "vault",
+            kind: Kind::Text,
+            default: "",
+            example: "\"secret/psd2/shop\"",
+            about: "Instead of a file: a secret in a KV engine, by its path as `vault kv` takes it. What is there is read \
+                    first; a higher generation that another tokend wrote is left alone while it lives.",
+        },
+        Key {
+            name: "server",
+            kind: Kind::Text,
+            default: "the only one",
+            example: "\"main\"",
+            about: "With vault: the [vaults.NAME].",
+        },
+        Key {
+            name: "mount",
+            kind: Kind::Text,
+            default: "the first part of the path",
+            example: "\"team/kv\"",
+            about: "With vault: where the KV engine is mounted.",
+        },
+        Key {
+            name: "fields",
+            kind: Kind::TextByName,
+            default: "those of the json object",
+            example: "{ SHOP_TOKEN = \"{{ access_token }}\" }",
+            about: "With vault: fields of your own, each a template. generation is always among them.",
         },
         Key {
             name: "format",
@@ -154,6 +185,27 @@ pub const TOKEN: Table = Table {
             default: "\"keep\"",
             example: "\"remove\"",
             about: "What becomes of its files when it expired without a successor.",
+        },
+        Key {
+            name: "readers",
+            kind: Kind::Table(&READERS),
+            default: "nobody",
+            example: "{ users = [\"api\"], units = [\"api.service\"] }",
+            about: "Who may read it over the socket.",
+        },
+        Key {
+            name: "on_change",
+            kind: Kind::Table(&ON_CHANGE),
+            default: "",
+            example: "{ reload_unit = \"api.service\" }",
+            about: "What is done when all its sinks hold a new access token.",
+        },
+        Key {
+            name: "on_failure",
+            kind: Kind::Table(&ON_FAILURE),
+            default: "",
+            example: "{ command = [\"/usr/local/bin/page\", \"payments\"] }",
+            about: "What is run when it is not renewed in time.",
         },
     ],
 };
