@@ -47,7 +47,8 @@ pub struct Entry {
     pub warning: Option<String>,
     /// What each sink holds.
     pub receipts: BTreeMap<SinkId, Receipt>,
-    /// What its moments are measured by; only while it is on its way to the disk or back.
+    /// What its moments are measured by; only while it is on its way to the disk or back, and on the
+    /// way back only where that is another boot.
     pub anchor: Option<Anchor>,
 }
 
