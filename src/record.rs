@@ -202,7 +202,8 @@ fn stand_failing(entry: &mut Entry, failure: Failure, attempts: Attempts, (now, 
     };
     let asked_until = failure.retry_after().map(|patience| now + patience.min(LONGEST_PATIENCE));
     let not_before = asked_until.map_or(at, |until| until.max(at));
-    entry.plea = plea_of(&failure).map(|of_endpoint| Plea { at: now, until: not_before, of_endpoint });
+    entry.plea =
+        plea_of(&failure).map(|of_endpoint| Plea { at: now, until: asked_until.unwrap_or(not_before), of_endpoint });
     entry.standing = Standing::Failing(Retry { failure, attempts, since, not_before, asked_until });
 }
 
