@@ -270,7 +270,10 @@ impl World for Simulated {
         if self.step() {
             std::future::pending::<()>().await;
         }
-        let Some(happening) = self.doze(wake) else { return std::future::pending().await };
+        let happening = self.doze(wake);
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
         self.come_home();
         let mut happenings: Vec<Happening> = self.notice_the_clock().map(Happening::ClockSet).into_iter().collect();
         happenings.extend(happening);

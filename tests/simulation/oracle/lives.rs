@@ -60,7 +60,7 @@ impl Judge {
             |endpoint: &Endpoint| endpoint.kept.filter(|(slot, _)| counts(*slot)).map_or(0, |(_, until)| until);
         let held = self.endpoints.iter().map(|(at, endpoint)| {
             let (kept, held_until) = (endpoint.kept, kept_until(endpoint));
-            (*at, Endpoint { kept, held_until, ..Endpoint::default() })
+            (*at, Endpoint { held_until, kept, ..Endpoint::default() })
         });
         self.endpoints = held.collect();
         self.slots.iter_mut().for_each(|slot| slot.plea = None);

@@ -17,7 +17,7 @@ pub struct Honoured {
 
 impl Honoured {
     /// The first moment that no access token was asked for yet, by the wall clock.
-    fn next(self) -> Ms {
+    fn moment(self) -> Ms {
         (self.until.div_euclid(self.every) + 1) * self.every
     }
 }
@@ -25,7 +25,7 @@ impl Honoured {
 impl Case {
     /// Whether a moment of its schedule has come by `wall`.
     pub(super) fn moment_has_come(&self, wall: Ms) -> bool {
-        self.honoured.is_some_and(|honoured| honoured.next() <= wall)
+        self.honoured.is_some_and(|honoured| honoured.moment() <= wall)
     }
 }
 
@@ -70,7 +70,7 @@ impl Judge {
         if honoured.until > wall + SET_BACK {
             honoured.until = wall;
         }
-        let at = (honoured.next() - self.ahead).max(now);
+        let at = (honoured.moment() - self.ahead).max(now);
         self.watches.insert((at + 5 * SECOND, Watch::Moment(slot)));
     }
 
@@ -78,8 +78,8 @@ impl Judge {
     pub(super) fn look_at_moment(&mut self, slot: usize, sky: &Sky) {
         let (now, wall, case) = (self.now, self.wall(), &self.slots[slot]);
         let Some(honoured) = case.honoured.filter(|_| case.wanted.is_some()) else { return };
-        let came = (honoured.next() - self.ahead).max(self.clock_set_at);
-        if honoured.next() > wall || came + 5 * SECOND > now || case.asking.is_some() {
+        let due = (honoured.moment() - self.ahead).max(self.clock_set_at);
+        if honoured.moment() > wall || due + 5 * SECOND > now || case.asking.is_some() {
             return;
         }
         let (issues, per) = self.spec.accounts[case.account].budget.unwrap_or((u32::MAX, 0));
@@ -89,7 +89,7 @@ impl Judge {
             return;
         }
         let words =
-            format!("{} s ago a moment of {}'s schedule came, and nothing was asked", (now - came) / SECOND, case.key);
+            format!("{} s ago a moment of {}'s schedule came, and nothing was asked", (now - due) / SECOND, case.key);
         self.broken("L10", words);
     }
 }

@@ -28,8 +28,8 @@ impl Nap {
 }
 
 impl Simulated {
-    /// Waits until something happens, at most until `wake`; says what somebody wants. `None`: it is the end.
-    pub(super) fn doze(&mut self, wake: Timestamp) -> Option<Option<Happening>> {
+    /// Waits until something happens, at most until `wake`; says what somebody wants, if that it is.
+    pub(super) fn doze(&mut self, wake: Timestamp) -> Option<Happening> {
         let mut nap = Nap { began: self.now, wake: self.clocks.true_time(wake).max(self.now), uneasy: false };
         let mut happening = None;
         let from = self.now;
@@ -57,12 +57,13 @@ impl Simulated {
                 break;
             }
         }
-        self.idle = if self.now > from || acted || happening.is_some() { 0 } else { self.idle + 1 };
+        let arrives = self.coming.first_key_value().is_some_and(|((at, _), _)| *at <= self.now);
+        self.idle = if self.now > from || acted || arrives { 0 } else { self.idle + 1 };
         if self.idle > 3 {
             self.judge.accuse("L9", "the loop turns and turns, and nothing happens".to_owned());
             return None;
         }
-        Some(happening)
+        happening
     }
 
     /// The next act, while the loop naps.
