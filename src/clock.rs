@@ -34,11 +34,7 @@ pub fn now() -> Timestamp {
 
 /// Looks whether the wall clock was set since the last look, and by how much; `now` follows it.
 pub fn notice() -> Option<Step> {
-    let (present, true_one) = (Timeline::present(), Timeline::of_the_wall_clock());
-    let step = present.step_to(true_one);
-    if step.size() <= TOLERANCE {
-        return None;
-    }
+    let (step, true_one) = Timeline::present().parted_from(Timeline::of_the_wall_clock())?;
     BOOTED_AT.store(true_one.booted_at.as_millis(), Ordering::Relaxed);
     Some(step)
 }
@@ -46,16 +42,20 @@ pub fn notice() -> Option<Step> {
 /// What moments that are saved now are measured by; `None` where boots cannot be told apart.
 #[must_use]
 pub fn anchor() -> Option<Anchor> {
-    let boot = BOOT.as_ref().map(Arc::clone)?;
-    Some(Anchor { boot, booted_at: Timeline::present().booted_at })
+    Some(Timeline::present().anchor(BOOT.as_ref()?))
 }
 
 /// By how much moments that were saved under `anchor` must be moved: the clock was set since, in the
 /// same boot. In another boot the wall clock decides.
 #[must_use]
 pub fn step_since(anchor: &Anchor) -> Option<Step> {
-    let step = Timeline { booted_at: anchor.booted_at }.step_to(Timeline::present());
-    (BOOT.as_ref() == Some(&anchor.boot) && step.size() > TOLERANCE).then_some(step)
+    Timeline::present().step_since(anchor, BOOT.as_ref()?)
+}
+
+/// Whether moments that were saved under `anchor` are measured by this boot.
+#[must_use]
+pub fn is_of_this_boot(anchor: &Anchor) -> bool {
+    BOOT.as_ref() == Some(&anchor.boot)
 }
 
 /// What the wall clock showed at boot: moments that are read by one timeline stand on it for ever.
@@ -77,15 +77,48 @@ impl Timeline {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             // A machine that slept between the two looks would see a clock that was set.
             if since_boot().saturating_sub(before) < AT_ONCE {
-                return Self { booted_at: Timestamp::EPOCH + wall - before };
+                return Self::read(Timestamp::EPOCH + wall, before);
             }
         }
+    }
+
+    /// The one on which the wall clock shows `wall` so long after boot.
+    #[must_use]
+    pub fn read(wall: Timestamp, since_boot: Duration) -> Self {
+        Self { booted_at: wall - since_boot }
     }
 
     /// The present moment on this timeline.
     #[must_use]
     pub fn now(self) -> Timestamp {
-        self.booted_at + since_boot()
+        self.at(since_boot())
+    }
+
+    /// The moment so long after boot.
+    #[must_use]
+    pub fn at(self, since_boot: Duration) -> Timestamp {
+        self.booted_at + since_boot
+    }
+
+    /// `clock`, the wall clock's, and by how much that was set, if it parted from this one.
+    #[must_use]
+    pub fn parted_from(self, clock: Self) -> Option<(Step, Self)> {
+        let step = self.step_to(clock);
+        (step.size() > TOLERANCE).then_some((step, clock))
+    }
+
+    /// What moments on this timeline are measured by when they are saved in this `boot`.
+    #[must_use]
+    pub fn anchor(self, boot: &Arc<str>) -> Anchor {
+        Anchor { boot: Arc::clone(boot), booted_at: self.booted_at }
+    }
+
+    /// By how much moments that were saved under `anchor` are moved to stand on this timeline in this
+    /// `boot`; `None` where they stand, or where the wall clock decides.
+    #[must_use]
+    pub fn step_since(self, anchor: &Anchor, boot: &Arc<str>) -> Option<Step> {
+        let (step, _) = Self { booted_at: anchor.booted_at }.parted_from(self)?;
+        (*boot == anchor.boot).then_some(step)
     }
 
     /// By how much a moment on this timeline is moved to stand on the `other`.

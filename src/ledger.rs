@@ -59,7 +59,8 @@ pub struct Entry {
     pub hooks: BTreeMap<Name, HookReceipts>,
     /// Since when a request that is due waits for its turn.
     pub waiting_since: Option<Timestamp>,
-    /// What its moments are measured by; only while it is on its way to the disk or back.
+    /// What its moments are measured by; only while it is on its way to the disk or back, and on the
+    /// way back only where that is another boot.
     pub anchor: Option<Anchor>,
 }
 

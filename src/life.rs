@@ -205,9 +205,10 @@ pub async fn open_state(config: &Config, places: &Places, vaults: &Vaults) -> Re
 
 /// Moves what was saved if the clock was set since, while nobody was there to notice (L9).
 fn catch_up_with_the_clock(entry: &mut Entry) {
-    if let Some(step) = entry.anchor.take().as_ref().and_then(clock::step_since) {
+    if let Some(step) = entry.anchor.as_ref().and_then(clock::step_since) {
         follow_clock(entry, step, clock::now().moved(-step));
     }
+    entry.anchor = entry.anchor.take().filter(|anchor| !clock::is_of_this_boot(anchor));
 }
 
 /// Passes on what signals ask for.

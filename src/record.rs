@@ -217,7 +217,7 @@ fn stand_failing(entry: &mut Entry, failure: Failure, attempts: Attempts, (now, 
     };
     let asked_until = failure.retry_after().map(|patience| now + patience.min(LONGEST_PATIENCE));
     let not_before = asked_until.map_or(at, |until| until.max(at));
-    note_plea(entry, &failure, now, not_before);
+    note_plea(entry, &failure, now, asked_until.unwrap_or(not_before));
     entry.standing = Standing::Failing(Retry { failure, attempts, since, not_before, asked_until });
 }
 

@@ -12,8 +12,8 @@
 
 use std::time::Instant;
 
-use simulation::moment::DAY;
-use simulation::run::{play, prove};
+use simulation::moment::{DAY, HOUR};
+use simulation::run::{Proof, play, prove};
 use simulation::scenario::Scenario;
 use simulation::world::Tally;
 
@@ -87,14 +87,21 @@ fn a_healthy_world_reaches_quiet_and_stays_there() {
 }
 
 #[test]
+fn a_thousand_slots_that_are_due_at_once_queue_in_the_order_of_their_expiry() {
+    let story = prove(&Scenario::crowd(1, 1000), "cargo test --test simulation -- a_thousand").err();
+    assert_eq!(story, None);
+}
+
+#[test]
 fn a_fleet_lives_through_a_year() {
     let (days, slots) = (setting("TOKEND_SIM_DAYS", 365), setting("TOKEND_SIM_SLOTS", 1000));
     let started = Instant::now();
     let scenario = Scenario::fleet(7, slots as usize, days as i64 * DAY);
     match prove(&scenario, "cargo test --test simulation -- a_fleet") {
-        Ok(tally) => {
+        Ok(Proof { tally, outages: (tries, lasted) }) => {
             let (took, years) = (started.elapsed().as_secs_f64(), slots as f64 * days as f64 / 365.0);
             println!("{years} slot-years in {took:.1} s: {:.0} a second; {tally:?}", years / took);
+            println!("{:.1} attempts per slot and hour of an outage", tries as f64 / (lasted as f64 / HOUR as f64));
         }
         Err(story) => panic!("{story}"),
     }

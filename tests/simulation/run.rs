@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use tokend::daemon::{Until, run};
 use tokend::keeper::Keeper;
 
-use super::moment::{SECOND, shown};
+use super::moment::{Ms, SECOND, shown};
 use super::oracle::Violation;
 use super::scenario::Scenario;
 use super::world::{Ending, Simulated, Tally};
@@ -16,8 +16,17 @@ use super::world::{Ending, Simulated, Tally};
 /// What came of a run.
 pub struct Verdict {
     pub tally: Tally,
+    pub outages: (u64, Ms),
     pub violation: Option<Violation>,
     pub told: Vec<String>,
+}
+
+/// What a run in which all laws hold comes to: how much happened, requests in outages, and how long
+/// those were for all slots together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub tally: Tally,
+    pub outages: (u64, Ms),
 }
 
 /// Runs `scenario`, which needs no runtime: the simulated World never waits; tells what happens, if it should.
@@ -38,7 +47,7 @@ pub fn play(scenario: &Scenario, tells: bool) -> Verdict {
         }
     }
     let told = world.told.take().unwrap_or_default();
-    Verdict { tally: world.tally, violation: world.judge.violation.take(), told }
+    Verdict { tally: world.tally, outages: world.judge.outages, violation: world.judge.violation.take(), told }
 }
 
 /// A smaller scenario that breaks the same law.
@@ -113,9 +122,9 @@ fn cut_out(scenario: &Scenario, cut: Cut) -> Option<Scenario> {
 
 /// Runs `scenario` and says nothing if all laws hold; else tells the story of the smallest run that
 /// breaks the same one. `again` is the command that repeats it.
-pub fn prove(scenario: &Scenario, again: &str) -> Result<Tally, String> {
-    let Verdict { tally, violation, .. } = play(scenario, false);
-    let Some(violation) = violation else { return Ok(tally) };
+pub fn prove(scenario: &Scenario, again: &str) -> Result<Proof, String> {
+    let Verdict { tally, outages, violation, .. } = play(scenario, false);
+    let Some(violation) = violation else { return Ok(Proof { tally, outages }) };
     println!(
         "seed {}: {} is broken: {}; looking for a small run that shows it",
         scenario.seed, violation.law, violation.words

@@ -39,6 +39,15 @@ pub enum Act {
     },
     /// The host sleeps.
     Suspend(Ms),
+    /// Somebody sets the wall clock.
+    SetClock(Ms),
+    /// The machine goes down at once, and comes back after a while.
+    Reboot {
+        down: Ms,
+    },
+    /// An admin wants no requests for a token, or wants them again.
+    Pause(String),
+    Resume(String),
 }
 
 impl Scenario {
@@ -61,6 +70,17 @@ impl Scenario {
     /// Nothing ever goes wrong.
     pub fn healthy(seed: u64) -> Self {
         Self { troubles: Vec::new(), acts: Vec::new(), ..Self::short(seed) }
+    }
+
+    /// Many slots at one endpoint, all of them due when the daemon comes back.
+    pub fn crowd(seed: u64, slots: usize) -> Self {
+        let fleet = Self::fleet(seed, slots, 3 * HOUR);
+        let mut spec = fleet.spec;
+        for account in &mut spec.accounts {
+            (account.endpoint, account.lifetime, account.kind) = (0, HOUR, Kind::Own);
+        }
+        let acts = vec![(10 * MINUTE, Act::Stop { down: 90 * MINUTE })];
+        Self { spec, acts, troubles: Vec::new(), ..fleet }
     }
 
     /// Many slots for a long time: vendors' lifetimes, and now and then an outage of each kind.
@@ -94,6 +114,13 @@ impl Scenario {
             let down = rng.stretched(SECOND, 10 * MINUTE);
             let kill = Act::Kill { steps: rng.below(40), down, loses_state: false };
             scenario.acts.push((at + rng.between(0, DAY), kill));
+            let other = match rng.below(6) {
+                0 => Act::Reboot { down },
+                1 => Act::Suspend(rng.stretched(MINUTE, 3 * HOUR)),
+                2 | 3 => Act::SetClock(rng.stretched(6 * SECOND, DAY) * rng.pick(&[1, -1])),
+                _ => continue,
+            };
+            scenario.acts.push((at + rng.between(0, DAY), other));
         }
         scenario.acts.sort_by_key(|(at, _)| *at);
         scenario
@@ -139,6 +166,7 @@ fn plain_token(number: usize) -> Token {
         scopes: BTreeSet::from([0]),
         sinks: BTreeMap::new(),
         removes: false,
+        every: None,
     }
 }
 
@@ -174,6 +202,7 @@ fn token(rng: &mut Rng, accounts: &[Account], number: usize, sinks: &mut usize) 
         scopes: if scopes.is_empty() { BTreeSet::from([rng.below(SCOPES)]) } else { scopes },
         sinks: (first..*sinks).map(|sink| (sink, rng.chance(30))).collect(),
         removes: rng.chance(30),
+        every: rng.chance(40).then(|| rng.pick(&[5, 10, 30, 60])),
         ..plain_token(number)
     }
 }
@@ -190,10 +219,11 @@ fn trouble(rng: &mut Rng, spec: &Spec, end: Ms) -> Trouble {
         to = from + rng.stretched(SECOND, 2 * HOUR);
     }
     let sink = rng.below(6);
-    let what = match rng.below(10) {
+    let what = match rng.below(11) {
         0 => What::SinkFails(sink),
         1 => What::SinkHangs(sink),
         2 => What::State,
+        10 => What::StateHangs,
         3..=6 => What::Endpoint(rng.below(2), mood(rng)),
         _ => What::Account(rng.below(spec.accounts.len()), mood(rng)),
     };
@@ -220,11 +250,16 @@ fn mood(rng: &mut Rng) -> Mood {
 
 fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
     let down = rng.stretched(100, 20 * MINUTE);
-    match rng.below(12) {
+    let some_token = |rng: &mut Rng| format!("token{}", rng.below(spec.tokens.len()));
+    match rng.below(18) {
         0..=2 => Act::Kill { steps: rng.below(12), down, loses_state: rng.chance(10) },
         3 => Act::Stop { down },
         4 => Act::Suspend(rng.stretched(SECOND, 3 * HOUR)),
-        5 | 6 => Act::Refresh(format!("token{}", rng.below(spec.tokens.len()))),
+        5 | 6 => Act::Refresh(some_token(rng)),
+        7 | 8 => Act::SetClock(rng.stretched(6 * SECOND, 3 * DAY) * rng.pick(&[1, -1])),
+        9 => Act::Reboot { down },
+        10 => Act::Pause(some_token(rng)),
+        11 | 12 => Act::Resume(some_token(rng)),
         _ => Act::Edit(change(rng, spec, number)),
     }
 }

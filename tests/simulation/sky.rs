@@ -23,6 +23,16 @@ pub enum What {
     SinkHangs(usize),
     /// The state cannot be written.
     State,
+    /// Whoever writes the state hears of it only when the trouble is over.
+    StateHangs,
+}
+
+/// How it is with the disk under the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    Works,
+    Fails,
+    Hangs(Ms),
 }
 
 /// How a provider answers.
@@ -123,8 +133,13 @@ impl Sky {
         ends.max().unwrap_or(-DAY)
     }
 
-    pub fn state_works(&self, now: Ms) -> bool {
-        !self.now(now).any(|trouble| matches!(trouble.what, What::State))
+    pub fn disk(&self, now: Ms) -> Disk {
+        let disk = |trouble: &Trouble| match trouble.what {
+            What::State => Some(Disk::Fails),
+            What::StateHangs => Some(Disk::Hangs(trouble.to)),
+            _ => None,
+        };
+        self.now(now).find_map(disk).unwrap_or(Disk::Works)
     }
 }
 

@@ -3,12 +3,10 @@
 //! what its union of scopes is) is worked out here a second time, without the library's help.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::sync::Arc;
-
-use tokend::config::{Config, Privacy, SourceText};
 
 use super::moment::{Ms, SECOND};
+
+mod written;
 
 /// What kind of provider an account is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub enum Kind {
     Own,
 }
 
-const CONTEXTS: [&str; 2] = ["private", "corporate"];
+pub const CONTEXTS: [&str; 2] = ["private", "corporate"];
 const VENDOR_SCOPES: [&str; 3] = ["aspspinformation", "accountinformation", "paymentinitiation"];
 const OWN_SCOPES: [&str; 3] = ["read", "write", "admin"];
 /// How many scopes there are of each kind.
@@ -61,6 +59,8 @@ pub struct Token {
     /// Numbers of sinks, and whether each is a JSON file.
     pub sinks: BTreeMap<usize, bool>,
     pub removes: bool,
+    /// `refresh.schedule`: every so many minutes, where slots are not shared.
+    pub every: Option<u32>,
 }
 
 /// Everything that the operator wants.
@@ -171,6 +171,11 @@ impl Spec {
         token.scopes.iter().map(|scope| self.accounts[token.account].scope(*scope).to_owned())
     }
 
+    /// Every how many minutes a fresh access token is wanted for `token`.
+    pub fn schedule_of(&self, token: &Token) -> Option<u32> {
+        token.every.filter(|_| !self.accounts[token.account].is_exclusive())
+    }
+
     pub fn wished_sinks(&self) -> BTreeSet<usize> {
         self.tokens.iter().flat_map(|token| token.sinks.keys().copied()).collect()
     }
@@ -216,70 +221,6 @@ impl Spec {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// The configuration, as a person would write it.
-    pub fn toml(&self) -> String {
-        let mut text = String::new();
-        let used: BTreeSet<usize> = self.tokens.iter().map(|token| token.account).collect();
-        let table = |account: usize| format!("{}-{}", client_of(account), self.accounts[account].renamed);
-        for (number, account) in self.accounts.iter().enumerate().filter(|(number, _)| used.contains(number)) {
-            let client = client_of(number);
-            let secrets: Vec<String> = (0..account.secrets).map(|n| format!("\"secret{n}\"")).collect();
-            let preset = match account.kind {
-                Kind::OpenPayments => "preset = \"open-payments\"",
-                Kind::Shared => "preset = \"oauth2\"\nclient_auth = \"client_secret_post\"\nexclusive = true",
-                Kind::Own => "preset = \"oauth2\"\nclient_auth = \"client_secret_post\"",
-            };
-            let url = account.url();
-            writeln!(text, "[providers.{}]\n{preset}\nclient_id = \"{client}\"\ntoken_url = \"{url}\"", table(number))
-                .unwrap();
-            writeln!(text, "client_secret = [{}]", secrets.join(", ")).unwrap();
-            if let Some((issues, per)) = account.budget {
-                writeln!(text, "budget = {{ issues = {issues}, per = \"{}s\" }}", per / SECOND).unwrap();
-            }
-            if let Some(rate) = account.rate {
-                writeln!(text, "rate = \"{rate}/m\"").unwrap();
-            }
-            if !account.persists {
-                writeln!(text, "persist = \"off\"").unwrap();
-            }
-        }
-        for token in &self.tokens {
-            self.write_token(token, &table(token.account), &mut text);
-        }
-        text
-    }
-
-    fn write_token(&self, token: &Token, table: &str, text: &mut String) {
-        let account = &self.accounts[token.account];
-        let scopes: Vec<String> = self.scopes_of(token).map(|scope| format!("\"{scope}\"")).collect();
-        let sink = |(number, json): (&usize, &bool)| {
-            let format = if *json { "json" } else { "raw" };
-            format!("{{ file = \"{}\", format = \"{format}\" }}", path_of(*number))
-        };
-        let sinks: Vec<String> = token.sinks.iter().map(sink).collect();
-        writeln!(text, "[tokens.{}]\nprovider = \"{table}\"\nscopes = [{}]", token.name, scopes.join(", ")).unwrap();
-        writeln!(text, "sinks = [{}]", sinks.join(", ")).unwrap();
-        if account.kind == Kind::OpenPayments {
-            writeln!(text, "psu_context = \"{}\"", CONTEXTS[token.context]).unwrap();
-        }
-        if let Some(lead) = account.lead {
-            writeln!(text, "refresh = {{ lead = \"{}s\" }}", lead / SECOND).unwrap();
-        }
-        if token.removes {
-            writeln!(text, "on_expired = \"remove\"").unwrap();
-        }
-    }
-
-    /// The configuration, as the real parser reads it.
-    pub fn config(&self) -> Arc<Config> {
-        let text = self.toml();
-        let source = SourceText { path: "tokend.toml".into(), text, privacy: Privacy::Private };
-        match Config::parse(&[source], &[]) {
-            Ok(config) => Arc::new(config),
-            Err(problems) => panic!("the simulation wrote a wrong configuration: {problems:?}\n{}", self.toml()),
         }
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::failure::Failure;
 use crate::keeper::tests::*;
-use crate::time::Step;
+use crate::time::{Anchor, Step};
 
 /// How far the clock is set: an hour forward, an hour back, a day, ten years.
 const STEPS: [i64; 6] = [3600, -3600, 86_400, -86_400, 315_360_000, -315_360_000];
@@ -202,4 +202,16 @@ proptest! {
         let after = plan(&slot, &moved, &BTreeSet::new(), now.moved(step(seconds)));
         prop_assert_eq!(after, Plan { wake: before.wake.moved(step(seconds)), ..before });
     }
+}
+
+#[test]
+fn what_was_measured_by_another_boot_is_saved_anew_so_that_a_clock_that_is_set_cannot_mislead_the_next_start() {
+    let slot = plain_slot();
+    let rows = |anchor| {
+        let stored = Entry { anchor, ..delivered(&slot, at(0), secs(3600)) };
+        let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored], at(10));
+        assert!(keeper.turn(at(10)).is_empty(), "nothing waits for it");
+        keeper.turn(at(11)).len()
+    };
+    assert_eq!([rows(None), rows(Some(Anchor { boot: "another".into(), booted_at: at(-100) }))], [0, 1]);
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Content, Judge, Watch};
+use super::case::Plea;
+use super::schedules::Honoured;
+use super::{Content, Held, Judge, Watch};
 use crate::simulation::moment::{HOUR, Ms, SECOND, shown};
 use crate::simulation::spec::sink_at;
 
@@ -12,6 +14,15 @@ pub struct Handed<'a> {
     pub text: &'a str,
     pub generation: u64,
     pub expires_at: Ms,
+}
+
+/// What the judge knows of a slot when a row of it is written: what the state holds once that is durable.
+pub struct Noted {
+    held: Option<Held>,
+    has_token: bool,
+    honoured: Option<Honoured>,
+    generation: u64,
+    counted: Ms,
 }
 
 /// A row of the state.
@@ -25,7 +36,6 @@ pub struct Kept<'a> {
 impl Judge {
     /// A save failed.
     pub fn not_saved(&mut self) {
-        self.failed_at = Some(self.now);
         if self.failing_since.is_none() {
             self.failing_since = Some(self.now);
             let (now, wait) = (self.now, 6 * SECOND);
@@ -38,34 +48,54 @@ impl Judge {
         self.failing_since = None;
     }
 
-    /// A row of the slot is in the state.
-    pub fn saved(&mut self, slot: usize, row: Kept<'_>) {
-        let (now, case) = (self.now, &mut self.slots[slot]);
+    /// A row of the slot is written.
+    pub fn noted(&mut self, slot: usize, row: Kept<'_>) -> Noted {
+        let (now, case) = (self.now, &self.slots[slot]);
+        let held = case.held.clone().filter(|held| row.text.is_none_or(|text| text == held.text));
+        let noted = Noted {
+            held,
+            has_token: row.text.is_some(),
+            honoured: case.honoured,
+            generation: row.generation,
+            counted: now,
+        };
         if row.generation < case.generation && case.kept.is_some() {
             let words = format!("the generation of {} falls from {} to {}", case.key, case.generation, row.generation);
-            return self.broken("L15", words);
+            self.broken("L15", words);
         }
-        case.kept_generation = row.generation;
-        case.counted.iter_mut().for_each(|counted| counted.is_saved = true);
+        noted
+    }
+
+    /// It is in the state.
+    pub fn saved(&mut self, slot: usize, noted: Noted) {
+        let (now, case) = (self.now, &mut self.slots[slot]);
+        (case.kept_generation, case.kept_honoured) = (noted.generation, noted.honoured);
+        case.counted
+            .iter_mut()
+            .filter(|counted| counted.at <= noted.counted)
+            .for_each(|counted| counted.is_saved = true);
         while case.counted.front().is_some_and(|counted| counted.at + 32 * 24 * HOUR < now) || case.counted.len() > 400
         {
             case.counted.pop_front();
         }
-        let text = case.held.as_ref().map(|held| held.text.as_str());
-        if row.text.is_some() && row.text == text {
-            if let Some(held) = case.held.as_mut() {
-                held.saved_at = if held.is_saved { held.saved_at } else { now };
-                held.is_saved = true;
+        if let Some(Plea { until, whole, .. }) = case.plea.take_if(|plea| plea.at <= noted.counted) {
+            self.kept_patience.insert(case.account, (slot, until));
+            let endpoint = self.spec.accounts[case.account].endpoint;
+            if let Some(endpoint) = self.endpoints.get_mut(&endpoint).filter(|_| whole) {
+                endpoint.kept = Some((slot, until));
             }
-            case.kept.clone_from(&case.held);
+        }
+        if let (Some(held), Some(noted)) = (&mut case.held, &noted.held)
+            && held.text == noted.text
+        {
+            held.saved_at = if held.is_saved { held.saved_at } else { now };
+            held.is_saved = true;
+        }
+        if noted.held.is_some() || !noted.has_token {
+            let saved_at = case.held.as_ref().map_or(now, |held| held.saved_at);
+            case.kept = noted.held.filter(|_| noted.has_token).map(|held| Held { is_saved: true, saved_at, ..held });
             let sinks = case.wanted.iter().flat_map(|wanted| &wanted.tokens).flat_map(|token| &token.sinks);
             self.watches.extend(sinks.map(|sink| (now + SECOND, Watch::Sink(*sink))));
-        } else if row.text.is_none() {
-            if let Some(held) = case.held.as_mut() {
-                held.saved_at = if held.is_saved { held.saved_at } else { now };
-                held.is_saved = true;
-            }
-            case.kept = None;
         }
         self.touched.insert(slot);
     }
@@ -151,6 +181,7 @@ impl Judge {
             return;
         }
         let sink = sink_at(path);
+        self.begun.insert(sink, self.now);
         if handed.expires_at <= self.now {
             return self.broken("L13", format!("an expired access token is delivered to {path}"));
         }
@@ -195,7 +226,8 @@ impl Judge {
         self.failing_sinks.remove(&sink);
         if self.wishes.get(&sink).is_some_and(|(owner, _)| *owner == slot) {
             let mine = self.contents.get(&sink).is_some_and(|content| content.slot == slot);
-            if mine {
+            let is_after = self.begun.get(&sink).is_some_and(|begun| *begun > self.clock_set_at.max(self.adopted_at));
+            if mine && is_after {
                 self.delivered.insert(sink, (slot, generation));
             }
         }
@@ -241,7 +273,7 @@ impl Judge {
             let case = &self.slots[slot];
             let exclusive = self.spec.accounts[case.account].is_exclusive();
             let (Some(wanted), Some(held)) = (&case.wanted, case.live(now)) else { continue };
-            if (!held.is_saved || self.failing_since.is_some()) && !self.memory_comes_first() {
+            if !held.is_saved && !self.memory_comes_first() {
                 self.touched.insert(slot);
                 continue;
             }

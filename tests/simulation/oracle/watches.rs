@@ -1,9 +1,9 @@
 //! What must have come about when its time has come: renewals, successors, contents; and the
 //! numbers that follow from the laws.
 
-use super::{Case, Judge, Watch};
+use super::{Case, Content, Judge, Watch};
 use crate::simulation::moment::{HOUR, MINUTE, Ms, SECOND, shown};
-use crate::simulation::sky::{Mood, Sky, Trouble, What};
+use crate::simulation::sky::{Disk, Mood, Sky, Trouble, What};
 use crate::simulation::spec::path_of;
 
 /// A request times out after so long.
@@ -18,6 +18,7 @@ impl Judge {
             Watch::Expiry(slot) => self.look_at_expiry(slot, at, sky),
             Watch::Alive(slot) => self.look_whether_alive(slot, sky),
             Watch::Union(slot) => self.look_at_union(slot, sky),
+            Watch::Moment(slot) => self.look_at_moment(slot, sky),
             Watch::Sink(sink) => self.look_at_sink(sink, sky),
             Watch::Gone(sink) => self.look_whether_gone(sink, sky),
             Watch::Saved => self.look_whether_saved(sky),
@@ -115,7 +116,7 @@ impl Judge {
 
     /// When between `from` and `to` the slot could not get an access token for a good reason:
     /// ordered, and joined where they touch.
-    fn troubled(&self, case: &Case, from: Ms, to: Ms, sky: &Sky) -> Vec<(Ms, Ms)> {
+    pub(super) fn troubled(&self, case: &Case, from: Ms, to: Ms, sky: &Sky) -> Vec<(Ms, Ms)> {
         let account = &self.spec.accounts[case.account];
         let outside =
             sky.near().filter(|trouble| self.hinders(case, trouble)).map(|trouble| (trouble.from, trouble.to));
@@ -132,6 +133,7 @@ impl Judge {
         let mut all: Vec<(Ms, Ms)> = outside
             .chain(self.pauses.iter().copied())
             .chain(case.waits.iter().copied())
+            .chain(case.paused.map(|since| (since, to + 1)))
             .chain([(Ms::MIN, since)])
             .chain(rate)
             .chain(held.filter(|(_, until)| *until > from))
@@ -184,15 +186,16 @@ impl Judge {
         if exclusive && !held.covers(&wanted.tokens[token].scopes) || !held.is_saved && !self.memory_comes_first() {
             return;
         }
-        if self.contents.get(&sink).is_some_and(|content| content.slot == slot && content.text == held.text) {
-            return;
-        }
-        if let Some(since) = self.failing_since.filter(|since| now < *since + 7 * SECOND) {
-            self.watches.insert((since + 7 * SECOND, Watch::Sink(sink)));
+        let is_newest = |content: &Content| {
+            content.slot == slot
+                && content.text == held.text
+                && (!content.json || content.says - content.expires_at == self.ahead)
+        };
+        if self.contents.get(&sink).is_some_and(is_newest) {
             return;
         }
         let pause = self.pauses.back().map_or(Ms::MIN, |(_, to)| *to);
-        let base = self.adopted_at.max(self.started_at).max(pause);
+        let base = self.adopted_at.max(self.started_at).max(pause).max(self.clock_set_at);
         let well = sky.sink_is_well_after(sink);
         let base = (base + 2 * SECOND).max(held.saved_at + SECOND);
         let deadline = base.max(if well > 0 { well + MINUTE + 2 * SECOND } else { 0 });
@@ -226,7 +229,7 @@ impl Judge {
     /// L16: everything is saved as soon as that works.
     fn look_whether_saved(&mut self, sky: &Sky) {
         let now = self.now;
-        if !sky.state_works(now) || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND) {
+        if sky.disk(now) != Disk::Works || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND) {
             return;
         }
         let unsaved =
@@ -240,7 +243,7 @@ impl Judge {
     /// A trouble is over.
     pub fn ended(&mut self, trouble: &Trouble) {
         let now = self.now;
-        if let What::State = trouble.what {
+        if let What::State | What::StateHangs = trouble.what {
             self.watches.insert((now + 12 * SECOND, Watch::Saved));
         }
         let length = trouble.to - trouble.from;
@@ -253,8 +256,12 @@ impl Judge {
             let case = &self.slots[slot];
             let quiet = self.started_at < trouble.from && self.adopted_at < trouble.from && length < 6 * HOUR;
             let tries = case.requests.iter().filter(|at| (trouble.from..trouble.to).contains(at)).count();
+            if mood.is_outage() && quiet {
+                self.outages = (self.outages.0 + tries as u64, self.outages.1 + length);
+            }
             if mood.is_outage() && quiet && tries > most {
-                let words = format!("{} was asked for {tries} times in an outage of {} s", case.key, length / SECOND);
+                let key = &self.slots[slot].key;
+                let words = format!("{key} was asked for {tries} times in an outage of {} s", length / SECOND);
                 return self.broken("numbers", words);
             }
         }
