@@ -21,6 +21,7 @@ all_promises() {
   shows "removing keeps the state" removed
   shows "purging leaves nothing" purged
   shows "without systemd it installs, and says how to run it" without_systemd
+  shows "so does the RPM" without_systemd_from_rpm
 }
 
 installs() {
@@ -309,4 +310,14 @@ without_systemd() {
   says "there is no systemd that would run it" chroot "$bare" dpkg --install /root/current.deb
   fails_with 78 chroot "$bare" setpriv --reuid tokend --regid tokend --init-groups tokend check
   chroot "$bare" dpkg --purge tokend
+}
+
+without_systemd_from_rpm() {
+  local bare=$PWD/$cache/bare
+  # Not Debian's way: what the RPM needs is there, but not as an RPM.
+  says "there is no systemd that would run it" rpm --root "$bare" --nodeps --install "$PWD/$rpm"
+  chroot "$bare" getent passwd tokend
+  fails_with 78 chroot "$bare" setpriv --reuid tokend --regid tokend --init-groups tokend check
+  rpm --root "$bare" --erase tokend
+  not test -e "$bare/usr/bin/tokend"
 }
