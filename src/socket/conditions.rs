@@ -104,3 +104,88 @@ impl Conditions {
 pub(crate) fn etag(generation: Generation) -> String {
     format!("\"{generation}\"")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::fixtures::{own_slot, plain_slot};
+    use crate::secret::Secret;
+    use crate::slot::Slot;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn parse(query: &str, has: &[&str]) -> Conditions {
+        let mut headers = HeaderMap::new();
+        for tags in has {
+            headers.append(IF_NONE_MATCH, HeaderValue::from_str(tags).unwrap());
+        }
+        Conditions::parse(Some(query), &headers).unwrap()
+    }
+
+    /// The seventh access token of `slot`, of an hour, with so many minutes left.
+    fn item(slot: Slot, minutes_left: Option<u64>) -> Item {
+        let access_token = minutes_left.map(|minutes| {
+            let expires_at = NOW + Duration::from_mins(minutes);
+            Arc::new(AccessToken {
+                secret: Secret::new("secret".into()),
+                token_type: "Bearer".into(),
+                scopes: Vec::new(),
+                issued_at: expires_at - Duration::from_hours(1),
+                expires_at,
+                generation: Generation(7),
+                extra: std::collections::BTreeMap::default(),
+            })
+        });
+        Item { slot: Arc::new(slot), access_token }
+    }
+
+    fn word(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Holds(_) => "holds",
+            Verdict::SameAgain(_) => "same again",
+            Verdict::TooShort => "too short",
+            Verdict::NeverSoLong(_) => "never so long",
+            Verdict::Missing => "missing",
+        }
+    }
+
+    #[test]
+    fn all_three_conditions_hold_or_the_first_that_does_not_decides() {
+        for (query, has, left, expected) in [
+            ("", &[][..], Some(60), "holds"),
+            ("", &[], Some(0), "missing"),
+            ("", &[], None, "missing"),
+            ("", &["\"7\""], Some(60), "same again"),
+            ("", &["\"8\""], Some(60), "holds"), // equality, never order
+            ("", &["\"1\", W/\"7\""], Some(60), "same again"),
+            ("", &["\"1\"", "\"7\""], Some(60), "same again"),
+            ("", &["*"], Some(60), "same again"),
+            ("", &["7"], Some(60), "holds"),
+            ("", &["\"7\""], Some(0), "missing"),
+            ("min_valid=30m", &[], Some(30), "holds"),
+            ("min_valid=30m", &[], Some(29), "too short"),
+            ("min_valid=30m", &["\"7\""], Some(29), "too short"),
+            // With a lead of six minutes its last access token had 54 left at its renewal.
+            ("min_valid=54m", &[], Some(29), "too short"),
+            ("min_valid=55m", &[], Some(29), "never so long"),
+            ("min_valid=55m", &[], Some(0), "never so long"),
+            ("min_valid=55m", &[], Some(56), "holds"),
+            ("min_valid=55m", &[], None, "missing"),
+        ] {
+            let verdict = parse(query, has).judge(&item(own_slot("x"), left), NOW);
+            assert_eq!(word(&verdict), expected, "{query} {has:?} with {left:?} minutes left");
+        }
+        let shared = |query| parse(query, &[]).judge(&item(plain_slot(), Some(29)), NOW);
+        assert_eq!([word(&shared("min_valid=59m")), word(&shared("min_valid=60m"))], ["too short", "never so long"]);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_five_minutes() {
+        assert_eq!(parse("wait=100d", &[]).wait, Duration::from_mins(5));
+        assert_eq!(parse("min_valid=1h30m&wait=250ms", &[]).wait, Duration::from_millis(250));
+        assert_eq!(parse("", &[]), Conditions::default());
+    }
+}

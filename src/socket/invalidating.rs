@@ -70,5 +70,32 @@ async fn read(body: Body) -> Result<Generation, Problem> {
 fn generation_in(body: &[u8]) -> Option<Generation> {
     let object: Map<String, Value> =
         serde_json::from_slice(body).ok().filter(|object: &Map<_, _>| object.len() == 1)?;
-    object.get("generation")?.as_u64().map(Generation)
+    // `7.0` is an integer as well (JSON Schema, §4.2.3).
+    let number = object.get("generation").filter(|value| value.is_number())?.to_string();
+    number.strip_suffix(".0").unwrap_or(&number).parse().ok().map(Generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_a_whole_number_in_an_object_of_its_own() {
+        let read = |body: &str| generation_in(body.as_bytes()).map(|generation| generation.0);
+        for (body, generation) in [
+            ("{\"generation\": 7}", Some(7)),
+            ("{\"generation\": 7.0}", Some(7)),
+            ("{\"generation\": 18446744073709551615}", Some(u64::MAX)),
+            ("{\"generation\": 7.5}", None),
+            ("{\"generation\": -1}", None),
+            ("{\"generation\": \"7\"}", None),
+            ("{\"generation\": 7, \"more\": 1}", None),
+            ("[7]", None),
+            ("7", None),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(read(body), generation, "{body}");
+        }
+    }
 }

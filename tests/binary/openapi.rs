@@ -55,7 +55,7 @@ fn the_daemon_answers_as_its_description_says() {
     let output = Command::new(schemathesis())
         .arg("--config-file")
         .arg(setup.path("schemathesis.toml"))
-        .args(["run", "--url", &url, "--max-examples", "60", "--seed", "1", "--no-color", "--request-timeout", "60"])
+        .args(["run", "--url", &url, "--max-examples", "25", "--seed", "1", "--no-color", "--request-timeout", "60"])
         .args(["--generation-database", "none", "--suppress-health-check", "all"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/openapi.yaml"))
         .current_dir(setup.dir())
