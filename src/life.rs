@@ -29,7 +29,7 @@ use crate::reloading::{Beginning, Origin, Reloads};
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
-use crate::socket::{Desk, serve_credentials};
+use crate::socket::Desk;
 use crate::status::Status;
 use crate::store::{OpenError, Opened, Store};
 use crate::systemd::Service;
@@ -96,7 +96,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let opened = open_state(&config, &places, &vaults).await?;
     let saver = opened.store.saver();
     vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
-    let Listening { listener, bound, credentials } = match until {
+    let listening = match until {
         Until::Stopped => listen(&config, &places, inherited).await?,
         Until::Quiet => Listening::default(),
     };
@@ -112,11 +112,8 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let metrics = Metrics::new(ears.inbox.clone(), reloads.clone());
     let (mut tasks, mut servers) = (JoinSet::new(), JoinSet::new());
     let desk = Desk::new(shelf.clone(), ears.inbox.clone(), reloads.clone(), metrics.clone());
-    if let Some(credentials) = credentials {
-        servers.spawn(serve_credentials(credentials, shelf.clone(), reloads.clone()));
-    }
     let metrics_at = config.daemon.metrics.filter(|_| until == Until::Stopped);
-    open_doors((&mut tasks, &mut servers), desk, listener, metrics_at);
+    let bound = open_doors((&mut tasks, &mut servers), desk, listening, metrics_at);
     if let Some(signals) = ears.signals {
         tasks.spawn(heed(signals, ears.inbox.clone(), reloads.clone()));
     }

@@ -16,7 +16,7 @@ use crate::inherited::{Inherited, Passed};
 use crate::metrics::tcp;
 use crate::places::Places;
 use crate::shelf::Shelf;
-use crate::socket::{Desk, bind, serve};
+use crate::socket::{Desk, bind, serve, serve_credentials};
 
 /// Nobody is kept out by the file's mode: who may ask is decided by who is asking.
 const SOCKET_MODE: u32 = 0o666;
@@ -24,11 +24,11 @@ const SOCKET_MODE: u32 = 0o666;
 /// The socket to serve, if there is one.
 #[derive(Default)]
 pub(super) struct Listening {
-    pub(super) listener: Option<UnixListener>,
+    listener: Option<UnixListener>,
     /// Where it was made, and is to be removed; not what the service manager made.
-    pub(super) bound: Option<PathBuf>,
+    bound: Option<PathBuf>,
     /// The socket on which units read their tokens as credentials.
-    pub(super) credentials: Option<UnixListener>,
+    credentials: Option<UnixListener>,
 }
 
 /// The socket of the service manager, if it passed one, else one of our own.
@@ -74,19 +74,24 @@ fn make_parent(path: &Path, places: &Places) -> Result<(), String> {
     made.map_err(|error| format!("cannot make the directory {} of the socket: {error}", parent.display()))
 }
 
-/// Serves on the socket and, where metrics have an address, there.
+/// Serves on the sockets and, where metrics have an address, there. Says which socket is to be removed.
 pub(super) fn open_doors(
     (tasks, servers): (&mut JoinSet<()>, &mut JoinSet<()>),
     desk: Desk,
-    socket: Option<UnixListener>,
+    listening: Listening,
     metrics: Option<SocketAddr>,
-) {
+) -> Option<PathBuf> {
     if let Some(address) = metrics {
         tasks.spawn(tcp::serve(address, desk.metrics.clone(), desk.shelf.clone()));
     }
-    if let Some(listener) = socket {
+    let Listening { listener, bound, credentials } = listening;
+    if let Some(credentials) = credentials {
+        servers.spawn(serve_credentials(credentials, desk.shelf.clone(), desk.reloads.clone()));
+    }
+    if let Some(listener) = listener {
         servers.spawn(serve(listener, desk));
     }
+    bound
 }
 
 /// Brings the answers under way to their end.

@@ -69,7 +69,9 @@ pub(crate) fn page() -> String {
         ("Signals", &SIGNALS[..]),
     ] {
         page.section(title);
-        lines.iter().for_each(|(tag, text)| page.tagged(tag, text));
+        for (tag, text) in lines {
+            page.tagged(tag, text);
+        }
     }
     page.section("See also");
     page.text("tokend.toml(5), tokend-presets(7), systemd.exec(5)");
