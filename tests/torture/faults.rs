@@ -128,6 +128,33 @@ fn shown_to(manager: &UnixDatagram) -> String {
     all
 }
 
+/// Its sync does not return for longer than any test takes: the loop turns all the same.
+#[test]
+fn a_state_disk_that_hangs_starves_no_watchdog() {
+    if !can_trace() {
+        return;
+    }
+    let setup = setup();
+    let manager = UnixDatagram::bind(setup.path("notify")).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let socket = setup.path("notify").display().to_string();
+    let daemon = setup.run_with(&[("NOTIFY_SOCKET", socket.as_str()), ("WATCHDOG_USEC", "900000")]);
+    daemon.wait_ready();
+    let first = holds_whole(&setup);
+    let log = setup.path("state/state.db-wal");
+    let hang = ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=60s"].map(String::from).to_vec();
+    let tracer = Tracer::attach(&setup, &daemon, Threads::All, &only_at(hang, &[&log])).unwrap();
+
+    refresh(&daemon);
+    wait_until("the new token is published all the same", || setup.read("tokens/a").is_some_and(|now| now != first));
+    assert!(!daemon.status().state_writable);
+    shown_to(&manager);
+    for _ in 0..3 {
+        wait_until("the watchdog is fed", || shown_to(&manager).contains("WATCHDOG=1"));
+    }
+    tracer.detach();
+}
+
 #[test]
 fn a_state_that_is_written_at_the_second_try_is_no_news_to_anyone_but_the_log() {
     if !can_trace() {
