@@ -101,7 +101,10 @@ fn a_fleet_lives_through_a_year() {
         Ok(Proof { tally, outages: (tries, lasted) }) => {
             let (took, years) = (started.elapsed().as_secs_f64(), slots as f64 * days as f64 / 365.0);
             println!("{years} slot-years in {took:.1} s: {:.0} a second; {tally:?}", years / took);
-            println!("{:.1} attempts per slot and hour of an outage", tries as f64 / (lasted as f64 / HOUR as f64));
+            println!(
+                "{:.1} attempts an hour of a slot that asks in an outage",
+                tries as f64 / (lasted as f64 / HOUR as f64)
+            );
         }
         Err(story) => panic!("{story}"),
     }

@@ -63,7 +63,7 @@ pub struct Judge {
     delivered: HashMap<usize, (usize, u64)>,
     /// When the last delivery to a sink began.
     begun: HashMap<usize, Ms>,
-    /// Requests of all slots in outages, and how long those were together.
+    /// Requests in outages, and how long those were, of all slots that asked at all.
     pub outages: (u64, Ms),
     /// How often in a row a sink could not be written, and before when it is not tried again.
     failing_sinks: HashMap<usize, (u32, Ms)>,

@@ -256,7 +256,7 @@ impl Judge {
             let case = &self.slots[slot];
             let quiet = self.started_at < trouble.from && self.adopted_at < trouble.from && length < 6 * HOUR;
             let tries = case.requests.iter().filter(|at| (trouble.from..trouble.to).contains(at)).count();
-            if mood.is_outage() && quiet {
+            if mood.is_outage() && quiet && tries > 0 {
                 self.outages = (self.outages.0 + tries as u64, self.outages.1 + length);
             }
             if mood.is_outage() && quiet && tries > most {
