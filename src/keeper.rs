@@ -20,8 +20,9 @@ use crate::ledger::{Entry, Plea};
 use crate::name::Identity;
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
+use crate::record::again::try_refused_again;
 use crate::record::receipt::record_withdrawal;
-use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record, try_refused_again};
+use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record};
 use crate::settings::Provider;
 use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
@@ -223,29 +224,6 @@ impl Keeper {
     pub fn wake(&self, now: Timestamp) -> Timestamp {
         let end = Some(self.end()).filter(|end| *end > now).unwrap_or(Timestamp::NEVER);
         self.agenda.next().min(self.savings.wake()).min(self.queues.wake(now)).min(end)
-    }
-
-    /// Says that the rows of the turn are durable.
-    pub fn saved(&mut self) {
-        self.savings.saved();
-    }
-
-    /// Says that the rows of the turn, whose saving began at `since`, could not be saved, and why. What
-    /// rests on them waits for a few seconds from then; then access tokens come first (L16).
-    pub fn not_saved(&mut self, reason: String, since: Timestamp, now: Timestamp) {
-        self.savings.failed(reason, since, now);
-    }
-
-    /// Whether the state can be written, as far as is known.
-    #[must_use]
-    pub fn state_is_writable(&self, now: Timestamp) -> bool {
-        !self.savings.patience_is_over(now)
-    }
-
-    /// Why saving fails, from its first failure on; `None` while it does not.
-    #[must_use]
-    pub fn unsaved(&self) -> Option<&Unsaved> {
-        self.savings.unsaved()
     }
 
     /// Whether nothing is under way and nothing is due: every slot and sink was tried.

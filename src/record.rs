@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access_token::{AccessToken, Generation, Issued};
-use crate::failure::{Class, Failure, Reach, Refusal};
+use crate::failure::{Class, Failure, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
+use crate::record::again::{refused_wait, unreachable_wait};
 use crate::record::demand::is_invalidated;
 use crate::record::hooks::{Run, record_hook};
 use crate::record::receipt::{look_again, record_delivery, record_overtaken, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
-use crate::spread::share;
 use crate::time::Timestamp;
 
+pub mod again;
 pub mod clock;
 pub mod demand;
 pub mod hooks;
@@ -236,21 +237,6 @@ fn plea_of(failure: &Failure) -> Option<bool> {
     (status == 429 || named).then_some(status == 503 && named)
 }
 
-/// 1 s, doubling to 60 s, each shortened by up to half.
-fn unreachable_wait(name: &str, attempt: u32, now: Timestamp) -> Duration {
-    let whole = (SECOND * 2_u32.pow(attempt.saturating_sub(1).min(6))).min(MINUTE);
-    whole.mul_f64(1.0 - share(name, now.as_millis().unsigned_abs()) / 2.0)
-}
-
-/// 5 s, 20 s, then 1 min doubling to 1 h.
-fn refused_wait(attempt: u32) -> Duration {
-    match attempt {
-        0 | 1 => 5 * SECOND,
-        2 => 20 * SECOND,
-        more => (MINUTE * 2_u32.pow((more - 3).min(6))).min(HOUR),
-    }
-}
-
 /// Forgets issues that no budget counts any more.
 fn prune_issues(slot: &Slot, entry: &mut Entry, now: Timestamp) {
     let window = slot.policy.budget.map_or(HOUR, |budget| budget.per.max(HOUR));
@@ -275,34 +261,6 @@ pub fn adopt_stored(entry: &mut Entry) {
     entry.forced = false;
     entry.recalled = entry.generation > Generation::NONE;
     entry.receipts.values_mut().for_each(look_again);
-}
-
-/// Another configuration may be the answer to a refusal, or name the secret that was missing: both
-/// are tried again at once, but not sooner than the far side asked for (L1, L11).
-pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
-    if let Standing::Failing(retry) = &mut entry.standing
-        && retry.failure.class() != Class::Unreachable
-    {
-        retry.not_before = now.max(retry.asked_until.unwrap_or(now));
-        entry.secret.refused = 0;
-    }
-}
-
-/// Another CA or client certificate may be the answer to a handshake that failed: it is tried again
-/// at once, but not sooner than the far side asked for.
-pub fn try_unreached_again(entry: &mut Entry, now: Timestamp) {
-    if let Standing::Failing(retry) = &mut entry.standing
-        && matches!(retry.failure, Failure::Unreachable { reach: Reach::NotSent, .. })
-    {
-        retry.not_before = now.max(retry.asked_until.unwrap_or(now));
-    }
-}
-
-/// Another configuration may be the answer to a denial: it is tried again at once (L1).
-pub fn try_denied_again(entry: &mut Entry) {
-    if let Some(denied) = entry.denied.as_mut().filter(|denied| denied.outright) {
-        denied.at = Timestamp::EPOCH;
-    }
 }
 
 /// Notes that the state was lost: whatever was issued before is not known, so one possible issue

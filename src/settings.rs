@@ -7,23 +7,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::name::{Name, SinkId};
+use crate::name::Name;
 use crate::preset::Preset;
 use crate::secret::Secret;
 
 pub use crate::preset::Budget;
 pub use crate::settings::hook::{Hook, HookEvent, HookKind};
-
-mod hook;
-mod readers;
-mod same;
-mod vault;
-
+pub use crate::settings::readers::Readers;
+pub use crate::settings::sinks::{FileContent, FileFormat, FileSettings, SinkPlace, SinkSettings};
 pub use crate::settings::vault::{
     KvVersion, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer, VaultSettings,
 };
 
-pub use crate::settings::readers::Readers;
+mod hook;
+mod readers;
+mod same;
+mod sinks;
+mod vault;
 
 /// `[daemon]`. What is `None` is decided by the environment of the process (see `world`).
 #[derive(Clone, Debug, Default)]
@@ -257,93 +257,4 @@ pub enum OnExpired {
     Keep,
     /// The file is removed.
     Remove,
-}
-
-/// One place where a token is delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SinkSettings {
-    /// How it is printed, and what makes it this one.
-    pub id: SinkId,
-    /// Whether readiness waits for it.
-    pub required: bool,
-    /// Where it is.
-    pub place: SinkPlace,
-}
-
-/// Where a token is delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkPlace {
-    /// A file to keep.
-    File(FileSettings),
-    /// A secret in Vault.
-    Vault(VaultSettings),
-}
-
-impl SinkSettings {
-    /// Whether the generation can be read back from what it holds.
-    #[must_use]
-    pub fn holds_generation(&self) -> bool {
-        match &self.place {
-            SinkPlace::File(file) => file.content == FileContent::Format(FileFormat::Json),
-            SinkPlace::Vault(_) => true,
-        }
-    }
-
-    /// The file, where it is one.
-    #[must_use]
-    pub fn file(&self) -> Option<&FileSettings> {
-        match &self.place {
-            SinkPlace::File(file) => Some(file),
-            SinkPlace::Vault(_) => None,
-        }
-    }
-
-    /// The secret in Vault, where it is one.
-    #[must_use]
-    pub fn vault(&self) -> Option<&VaultSettings> {
-        match &self.place {
-            SinkPlace::File(_) => None,
-            SinkPlace::Vault(vault) => Some(vault),
-        }
-    }
-}
-
-/// `{ file = "/path", format = "raw", mode = "0640", owner = "tokend", group = "api" }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileSettings {
-    /// Absolute, without `.` and `..`.
-    pub path: PathBuf,
-    /// What the file holds.
-    pub content: FileContent,
-    /// Permission bits; default `0600`.
-    pub mode: u32,
-    /// A user's name or number.
-    pub owner: Option<String>,
-    /// A group's name or number.
-    pub group: Option<String>,
-}
-
-/// What a file holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileContent {
-    /// `format`.
-    Format(FileFormat),
-    /// `template`: its text, which is checked.
-    Template(Arc<str>),
-    /// `template_file`: where its text is, read at every delivery.
-    TemplateFile(PathBuf),
-}
-
-/// `format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FileFormat {
-    /// The access token, no newline.
-    #[default]
-    Raw,
-    /// `Authorization: Bearer TOKEN` and a newline.
-    Header,
-    /// One JSON object.
-    Json,
-    /// `NAME_ACCESS_TOKEN=…` and `NAME_EXPIRES_AT=…` lines.
-    Env,
 }

@@ -204,7 +204,8 @@ fn the_schema_takes_every_good_configuration_and_refuses_wrong_ones() {
     let mut files = good();
     files.push(all);
     let demo = directory.path().join("demo.toml");
-    fs::write(&demo, fs::read_to_string("src/demo/configuration.toml").unwrap().replace("@DIR@", "/demo")).unwrap();
+    let text = fs::read_to_string("src/demo/configuration.toml").unwrap();
+    fs::write(&demo, text.replace("@DIR@", "/demo").replace("@CORE_BANKING_URL@", "https://core.example")).unwrap();
     files.push(demo);
     assert_eq!(validate(&files), "");
     let wrong = [

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::keeper::Case;
+use crate::keeper::Keeper;
 use crate::name::Identity;
 use crate::record::Durability;
 use crate::settings::Persist;
@@ -121,5 +122,30 @@ impl Savings {
             Some(failing) => failing.again_at,
             None => self.lazy_until.unwrap_or(Timestamp::NEVER),
         }
+    }
+}
+
+impl Keeper {
+    /// Says that the rows of the turn are durable.
+    pub fn saved(&mut self) {
+        self.savings.saved();
+    }
+
+    /// Says that the rows of the turn, whose saving began at `since`, could not be saved, and why. What
+    /// rests on them waits for a few seconds from then; then access tokens come first (L16).
+    pub fn not_saved(&mut self, reason: String, since: Timestamp, now: Timestamp) {
+        self.savings.failed(reason, since, now);
+    }
+
+    /// Whether the state can be written, as far as is known.
+    #[must_use]
+    pub fn state_is_writable(&self, now: Timestamp) -> bool {
+        !self.savings.patience_is_over(now)
+    }
+
+    /// Why saving fails, from its first failure on; `None` while it does not.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<&Unsaved> {
+        self.savings.unsaved()
     }
 }

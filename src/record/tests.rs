@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::access_token::Generation;
 use crate::fixtures::*;
 use crate::plan::next_issue;
+use crate::record::again::*;
 use crate::record::*;
 use crate::settings::Provider;
 

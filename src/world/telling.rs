@@ -1,29 +1,30 @@
 //! Says in the log what changed outside, what will be tried again, and what a person must do; and
-//! tells the service manager and counts for metrics. The same failure is told again only as it goes on: the 1st, 2nd,
-//! 4th, 8th … time.
+//! tells the service manager and counts for metrics. The same failure is told again only as it goes
+//! on: the 1st, 2nd, 4th, 8th … time.
 
 use std::mem::{Discriminant, discriminant};
-use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use crate::access_token::AccessToken;
 use crate::daemon::Seen;
 use crate::failure::{Class, Failure};
 use crate::job::{JobResult, Outcome};
 use crate::keeper::{Case, Keeper};
-use crate::ledger::{Entry, Retry, Standing};
+use crate::ledger::Standing;
 use crate::metrics::counts::{self, Counts};
 use crate::name::{Name, SinkId};
-use crate::plan::{next_issue, renewal_of};
+use crate::plan::next_issue;
 use crate::settings::HookEvent;
-use crate::slot::Slot;
 use crate::systemd::Service;
 use crate::task::Task;
-use crate::time::{Timestamp, for_people};
+use crate::time::Timestamp;
 use crate::world::telling::counting::count;
+use crate::world::telling::lines::{
+    names_of, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
+};
 
 mod counting;
+mod lines;
 
 /// What was told already.
 #[derive(Debug)]
@@ -248,98 +249,5 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
             info!(%token, hook = %event.kind(), %event, generation, "hook run");
         }
         Arrived::Hook { token, event, result: Err(reason), .. } => tell_hook_failure(case, token, *event, reason, now),
-    }
-}
-
-/// Why there is no new access token, and when the provider is asked again: what the schedule of
-/// retries, the budget and the provider's patience make together.
-fn tell_failure(slot: &Slot, entry: &Entry, retry: &Retry, next: Timestamp, now: Timestamp) {
-    let attempts = retry.attempts.unreachable + retry.attempts.refused;
-    let next = if entry.paused.is_some() { "never: it is paused".to_owned() } else { pause_until(next, now) };
-    let held = entry.live(now).map(|held| for_people(now.until(held.expires_at)));
-    let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
-    let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
-    let provider = slot.provider.name.as_str();
-    match retry.failure.class() {
-        Class::Unreachable => {
-            warn!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
-        }
-        Class::Refused | Class::NotReady => {
-            error!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
-        }
-    }
-}
-
-fn tell_issue(slot: &Slot, entry: &Entry, before: u64, next: Timestamp) {
-    let Some(token) = &entry.access_token else { return };
-    let denied = entry.denied.as_ref().map(|denied| denied.scopes.join(" "));
-    match denied {
-        _ if token.generation.0 > before => tell_new_token(slot, entry, token, next),
-        Some(scope) => {
-            error!(slot = %slot.id, scope, "the provider does not grant these scopes together; renewing what it granted last");
-        }
-        None => debug!(slot = %slot.id, "the provider answered with the access token already held"),
-    }
-}
-
-fn tell_new_token(slot: &Slot, entry: &Entry, token: &AccessToken, next: Timestamp) {
-    info!(slot = %slot.id, provider = %slot.provider.name, generation = token.generation.0, expires_at = %token.expires_at,
-        scope = token.scopes.join(" "), "access token issued");
-    if let Some(warning) = &entry.warning {
-        warn!(slot = %slot.id, warning, "the answer was usable, but");
-    }
-    let due = renewal_of(slot, token);
-    if slot.policy.budget.is_some() && due < next && next < Timestamp::NEVER {
-        warn!(slot = %slot.id, %due, next_refresh = %next, "the budget of access tokens is used up: its renewal will have to wait");
-    }
-}
-
-/// The token that `sink` belongs to, and its slot, while the configuration names them.
-fn names_of<'c>(case: &'c Case, sink: &SinkId) -> (Option<&'c str>, Option<&'c str>) {
-    let slot = case.slot.as_deref();
-    let token = slot.and_then(|slot| slot.sink(sink)).map(|(token, _)| token.name.as_str());
-    (token, slot.map(|slot| slot.id.as_str()))
-}
-
-fn tell_sink_failure(case: &Case, sink: &SinkId, reason: &str, what: &str, now: Timestamp) {
-    let (token, slot) = names_of(case, sink);
-    let retry = case.entry.receipts.get(sink).and_then(|receipt| receipt.retry.as_ref());
-    let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
-    let next = pause_until(retry.not_before, now);
-    warn!(token, %sink, reason, slot, attempts = retry.attempts, next_attempt_in = next, "{what}");
-}
-
-fn tell_hook_failure(case: &Case, token: &Name, event: HookEvent, reason: &str, now: Timestamp) {
-    let retry = case.entry.hooks.get(token).and_then(|receipts| receipts.of(event.kind()).retry.as_ref());
-    let Some(retry) = retry.filter(|retry| worth_telling(retry.attempts)) else { return };
-    let next = pause_until(retry.not_before, now);
-    warn!(%token, hook = %event.kind(), %event, reason, attempts = retry.attempts, next_attempt_in = next, "hook failed");
-}
-
-/// How long until `moment`, in whole seconds: a pause of half a second is not none.
-fn pause_until(moment: Timestamp, now: Timestamp) -> String {
-    let pause = now.until(moment);
-    for_people(Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0)))
-}
-
-/// The 1st, 2nd, 4th, 8th … time.
-fn worth_telling(attempts: u32) -> bool {
-    attempts.is_power_of_two() || attempts == 0
-}
-
-/// Logs one line for each slot: what SIGUSR1 asks for.
-fn tell_status(keeper: &Keeper, now: Timestamp) {
-    let status = keeper.status(now);
-    info!(ready = status.ready, tokens = status.counts.tokens, valid = status.counts.valid, "status");
-    for slot in &status.slots {
-        let error = slot.last_error.as_ref().map(|error| error.reason.as_str());
-        info!(
-            slot = slot.slot,
-            generation = slot.generation.0,
-            expires_at = slot.expires_at,
-            next_refresh = slot.next_refresh,
-            last_error = error,
-            "status"
-        );
     }
 }

@@ -102,8 +102,7 @@ fn places_are_checked_and_lead_to_a_server_that_is_there() {
         ),
         (
             "{ vault = \"secret/x\", fields = { T = \"{{ acess_token }}\" } }",
-            "20:47: T: undefined value; it may use access_token, token_type, scope, expires_at, expires_in, issued_at, \
-             generation, name, slot, extra",
+            "20:47: T: line 1 of the template: there is no field acess_token; did you mean access_token?",
         ),
         (
             "{ vault = \"secret/x\", mode = \"0600\" }",
