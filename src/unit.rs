@@ -146,7 +146,8 @@ fn read_directories(config: &Config, config_path: &Path) -> Vec<PathBuf> {
 
 fn secrets(config: &Config) -> impl Iterator<Item = &SecretSource> {
     let of_providers = config.providers.values().flat_map(|provider| provider.secrets.values().flatten());
-    of_providers.chain(&config.daemon.state_key)
+    let of_vaults = config.vaults.values().flat_map(|server| server.login.method.secrets());
+    of_providers.chain(&config.daemon.state_key).chain(of_vaults)
 }
 
 fn credential(source: &SecretSource) -> Option<&str> {

@@ -15,6 +15,7 @@ all_promises() {
   shows "a bad configuration at the start is not tried again (78)" bad_start
   shows "stop keeps the tokens, start asks for nothing, the socket is at its path" stop_and_start
   shows "with tokend.socket who connects while it restarts is served" activation
+  shows "a unit has its token as a credential, and another has nothing" credential
   shows "a .path unit of root's reloads a unit that tokend has no right over" path_unit
   shows "it can write nowhere else, and has no privileges" sandbox
   shows "an upgrade restarts it and keeps the tokens" upgrade
@@ -237,6 +238,37 @@ activation() {
   inside systemctl disable --now tokend.socket
   inside systemctl restart tokend.service
   inside test -S /run/tokend/tokend.sock
+}
+
+credential() {
+  local name before=$(issued)
+  cat >"$tree/etc/tokend/conf.d/readers.toml" <<'EOF'
+[tokens.shared]
+readers = { units = ["worker.service"] }
+EOF
+  for name in worker stranger; do
+    cat >"$tree/etc/systemd/system/$name.service" <<EOF
+[Service]
+Type=oneshot
+LoadCredential=shared:/run/tokend/credentials.sock
+ExecStart=/bin/sh -c 'cat "\$CREDENTIALS_DIRECTORY"/* >/var/log/$name'
+EOF
+  done
+  inside systemctl daemon-reload
+  inside systemctl stop tokend.service
+  inside systemctl enable --now tokend-credentials.socket
+  inside stat --format '%a %U' /run/tokend/credentials.sock | grep -qx '600 root'
+  # Whoever asks first starts it.
+  inside systemctl start worker.service
+  [ "$(cat "$tree/var/log/worker")" = "$(token shared)" ]
+  inside systemctl start stranger.service || true
+  not inside test -s /var/log/stranger
+  says "a credential was not given" inside journalctl --no-pager --unit tokend.service
+  [ "$(issued)" = "$before" ]
+  inside systemctl disable --now tokend-credentials.socket
+  rm "$tree/etc/tokend/conf.d/readers.toml" "$tree"/etc/systemd/system/{worker,stranger}.service
+  inside systemctl daemon-reload
+  inside systemctl restart tokend.service
 }
 
 path_unit() {

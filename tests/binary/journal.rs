@@ -82,7 +82,7 @@ fn the_journal_gets_slot_token_provider_sink_and_class_as_fields() {
         }
     };
     let issued =
-        [("TOKEND_SLOT", "bank/a"), ("TOKEND_PROVIDER", "bank"), ("TOKEND_GENERATION", "1"), ("PRIORITY", "5")];
+        [("TOKEND_SLOT", "bank/a"), ("TOKEND_PROVIDER", "bank"), ("TOKEND_GENERATION", "1"), ("PRIORITY", "6")];
     has(&entry_of("access token issued"), &issued);
     let file = setup.path("tokens/a").display().to_string();
     has(&entry_of("delivered"), &[("TOKEND_TOKEN", "a"), ("TOKEND_SINK", &file), ("TOKEND_SLOT", "bank/a")]);
