@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
@@ -41,11 +41,24 @@ impl PeerStream {
     }
 }
 
+/// Reads what is there. Where that is less than there is room for, nothing is left, and the next read
+/// waits without asking the kernel first: as tokio's own reads do.
+fn read_once(stream: &UnixStream, room: &mut [u8]) -> io::Result<usize> {
+    let mut length = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let read = rustix::io::read(stream, &mut *room)?;
+        length = Some(read);
+        let is_drained = read > 0 && read < room.len();
+        if is_drained { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    length.map_or_else(|| read.and(Err(io::ErrorKind::WouldBlock.into())), Ok)
+}
+
 impl AsyncRead for PeerStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            match read_once(&self.stream, buf.initialize_unfilled()) {
                 Ok(length) => {
                     buf.advance(length);
                     if length > 0 {
