@@ -100,7 +100,9 @@ impl Scenario {
                 3..25 => DAY,
                 _ => 7 * DAY,
             };
-            let account = Account { kind, lifetime, endpoint: number % endpoints, ..plain_account(&mut rng) };
+            // What the preset says for production.
+            let budget = (kind == Kind::OpenPayments).then_some((3, HOUR));
+            let account = Account { kind, lifetime, budget, endpoint: number % endpoints, ..plain_account(&mut rng) };
             let sinks = BTreeMap::from([(number, number % 3 == 0)]);
             spec.tokens.push(Token { account: number, sinks, ..plain_token(number) });
             spec.accounts.push(account);
