@@ -34,7 +34,7 @@
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`], [`peer`] (who is at the other end), [`vault`] (one server) | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
-//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`template`], [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`], [`reference`] (every key in words) | have any effect |
+//! | 1 facts | [`config`], [`preset`] and `presets/*.toml`, [`template`], [`settings`], [`schedule`], [`slot`], [`job`], [`ledger`], [`access_token`], [`document`], [`mod@reference`] (every key in words) | have any effect |
 //! | 0 words | [`time`], [`name`], [`secret`], [`failure`], [`problem`], [`fatal`], [`spread`] | have any effect |
 //!
 //! # Invariants, which are about what is absent

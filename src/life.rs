@@ -104,6 +104,9 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
     note_lost_state(&mut keeper, opened.lost);
+    // Before anything new is half written there. From here to the loop nobody else has a turn: who comes
+    // in finds what there is.
+    swept.await;
     let service = Service::new(clock::now() + config.daemon.ready_timeout.unwrap_or(READY_TIMEOUT));
     let (inbox, notice) = (ears.inbox.clone(), service.reloads());
     let reloads =
@@ -136,8 +139,6 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         metrics,
         vaults,
     });
-    // Before anything new is half written there.
-    swept.await;
     run(&mut keeper, &mut world, until).await;
     let status = keeper.status(clock::now());
     tasks.shutdown().await;

@@ -124,7 +124,7 @@ reads() {
 tells() {
   says "3 tokens, all required ones valid and delivered" inside systemctl --no-pager status tokend.service
   inside journalctl --no-pager --output json --unit tokend.service >"$cache/journal"
-  grep -q '"MESSAGE":"access token issued slot=op/corporate generation=1 ' "$cache/journal"
+  grep -q '"MESSAGE":"access token issued slot=op/corporate provider=op generation=1 ' "$cache/journal"
   grep -q '"TOKEND_SLOT":"op/corporate"' "$cache/journal"
   grep -q '"MESSAGE":"ready: every required token' "$cache/journal"
   set +x
