@@ -32,7 +32,7 @@ impl Page {
 
     /// A paragraph.
     pub(crate) fn text(&mut self, text: &str) {
-        self.0.push_str(".PP\n");
+        self.begin_paragraph();
         self.lines(text);
     }
 
@@ -50,11 +50,20 @@ impl Page {
 
     /// Lines that stay as they are.
     pub(crate) fn code(&mut self, text: &str) {
-        self.0.push_str(".PP\n.RS 4\n.nf\n");
+        self.begin_paragraph();
+        self.0.push_str(".RS 4\n.nf\n");
         for line in text.trim_matches('\n').lines() {
             let _ = writeln!(self.0, "{}", guarded(&escaped(line)));
         }
         self.0.push_str(".fi\n.RE\n");
+    }
+
+    /// A heading begins one by itself.
+    fn begin_paragraph(&mut self) {
+        let last = self.0.lines().next_back().unwrap_or_default();
+        if !last.starts_with(".SH") && !last.starts_with(".SS") {
+            self.0.push_str(".PP\n");
+        }
     }
 
     pub(crate) fn finish(self) -> String {
