@@ -19,6 +19,8 @@ fn get_waits_for_a_token_and_asks_for_one_that_lives() {
     setup.standin.clear(Vendor::OAuth2);
     let said = waiting.wait_with_output().unwrap();
     assert!(said.status.success());
+    // Who waits is told before the file is written.
+    daemon.wait_ready();
     assert_eq!(String::from_utf8(said.stdout).unwrap(), setup.read("tokens/a").unwrap());
     assert_eq!(setup.tokend(&["get", "a", "--min-valid", "30m"]).code, 0);
     setup.tokend(&["get", "a", "--min-valid", "2h", "--wait", "5m"]).must_fail(75, &["min_valid", "2h"]);
