@@ -1,5 +1,6 @@
 //! `[providers.NAME]` in words, but for what each preset asks: that stands in its own file.
 
+use crate::reference::vaults::{MOUNT, SERVER};
 use crate::reference::{Key, Kind, Table};
 
 const TLS: Table = Table {
@@ -164,19 +165,7 @@ pub const SECRET: Table = Table {
             about: "A field of a secret in a KV engine of Vault; never on disk, and kept in memory while the server does \
                     not answer.",
         },
-        Key {
-            name: "server",
-            kind: Kind::Text,
-            default: "the only one",
-            example: "\"main\"",
-            about: "With vault: the [vaults.NAME].",
-        },
-        Key {
-            name: "mount",
-            kind: Kind::Text,
-            default: "the first part of the path",
-            example: "\"team/kv\"",
-            about: "With vault: where the KV engine is mounted.",
-        },
+        SERVER,
+        MOUNT,
     ],
 };

@@ -1,6 +1,7 @@
 //! `[tokens.NAME]` in words.
 
 use crate::reference::hooks::{ON_CHANGE, ON_FAILURE, READERS};
+use crate::reference::vaults::{MOUNT, SERVER};
 use crate::reference::{Key, Kind, Table};
 
 const REFRESH: Table = Table {
@@ -55,20 +56,8 @@ const SINK: Table = Table {
             about: "Instead of a file: a secret in a KV engine, by its path as `vault kv` takes it. What is there is read \
                     first; a higher generation that another tokend wrote is left alone while it lives.",
         },
-        Key {
-            name: "server",
-            kind: Kind::Text,
-            default: "the only one",
-            example: "\"main\"",
-            about: "With vault: the [vaults.NAME].",
-        },
-        Key {
-            name: "mount",
-            kind: Kind::Text,
-            default: "the first part of the path",
-            example: "\"team/kv\"",
-            about: "With vault: where the KV engine is mounted.",
-        },
+        SERVER,
+        MOUNT,
         Key {
             name: "fields",
             kind: Kind::TextByName,

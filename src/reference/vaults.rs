@@ -2,6 +2,24 @@
 
 use crate::reference::{Key, Kind, Table};
 
+/// Beside `vault`: which server.
+pub(super) const SERVER: Key = Key {
+    name: "server",
+    kind: Kind::Text,
+    default: "the only one",
+    example: "\"main\"",
+    about: "With vault: the [vaults.NAME].",
+};
+
+/// Beside `vault`: which engine.
+pub(super) const MOUNT: Key = Key {
+    name: "mount",
+    kind: Kind::Text,
+    default: "the first part of the path",
+    example: "\"team/kv\"",
+    about: "With vault: where the KV engine is mounted.",
+};
+
 const AUTH: Table = Table {
     name: "auth",
     about: "How to log in; what each method takes stands with its keys. All secrets may be lists, of which the first \

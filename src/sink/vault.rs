@@ -5,6 +5,7 @@
 //! It is given a way to the server, with a token; it knows neither logins nor formats.
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::access_token::Generation;
 use crate::job::Delivered;
@@ -12,7 +13,6 @@ use crate::settings::VaultPlace;
 use crate::sink::fingerprint;
 use crate::time::Timestamp;
 use crate::vault::{Found, Trouble, Vault};
-use zeroize::Zeroizing;
 
 /// How often what others write at the same moment is read again.
 const CONFLICTS: usize = 4;
