@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use hyper::body::Bytes;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
+use zeroize::Zeroizing;
 
 use crate::access_token::AccessToken;
 use crate::name::Name;
@@ -34,6 +36,41 @@ pub struct Item {
     pub slot: Arc<Slot>,
     /// Its newest access token, which may have expired; `None` while there is none for it.
     pub access_token: Option<Arc<AccessToken>>,
+    page: Arc<Page>,
+}
+
+/// What the readers of one access token were given last, for how many seconds of life left: those
+/// who ask within the same second, or wake together, share it.
+#[derive(Default)]
+struct Page(Mutex<Option<(u64, Bytes)>>);
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Page")
+    }
+}
+
+impl Item {
+    /// `slot` serves `access_token`.
+    #[must_use]
+    pub fn new(slot: Arc<Slot>, access_token: Option<Arc<AccessToken>>) -> Self {
+        Self { slot, access_token, page: Arc::default() }
+    }
+
+    /// What readers are given of it while it lives for `seconds` more, written anew only when that
+    /// changed. It is wiped when nobody has it any more.
+    #[must_use]
+    pub fn page(&self, seconds: u64, write: impl FnOnce() -> Vec<u8>) -> Bytes {
+        let mut page = self.page.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*page {
+            Some((of, text)) if *of == seconds => text.clone(),
+            _ => {
+                let text = Bytes::from_owner(Zeroizing::new(write()));
+                *page = Some((seconds, text.clone()));
+                text
+            }
+        }
+    }
 }
 
 impl Shelf {
@@ -110,8 +147,9 @@ impl Shelf {
     /// The wall clock, which showed `before`, was set by `step`.
     pub fn follow_clock(&self, step: Step, before: Timestamp) {
         let mut items = self.0.items.write().unwrap_or_else(PoisonError::into_inner);
-        for token in items.values_mut().filter_map(|item| item.access_token.as_mut()) {
-            *token = Arc::new(token.follow_clock(step, before));
+        for item in items.values_mut() {
+            let moved = item.access_token.as_ref().map(|token| Arc::new(token.follow_clock(step, before)));
+            *item = Item::new(Arc::clone(&item.slot), moved);
         }
         drop(items);
         self.wake_all();
@@ -153,5 +191,35 @@ impl Drop for News {
         if Arc::strong_count(&self.heard) <= 2 {
             waiting.remove(&self.name);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::fixtures::plain_slot;
+
+    #[test]
+    fn a_page_is_written_once_for_every_second_and_every_access_token() {
+        let written = Cell::new(0_u8);
+        let page = |item: &Item, seconds| {
+            let write = || {
+                written.set(written.get() + 1);
+                vec![written.get()]
+            };
+            item.page(seconds, write)[0]
+        };
+        let item = Item::new(Arc::new(plain_slot()), None);
+        let (shelf, name) = (Shelf::default(), Name::parse("a").unwrap());
+        shelf.put(name.clone(), item.clone());
+        assert_eq!([page(&item, 9), page(&shelf.find(&name).unwrap(), 9)], [1, 1]);
+        assert_eq!([page(&item, 8), page(&item, 9)], [2, 3]);
+        shelf.follow_clock(Step::NONE, Timestamp::from_secs(1));
+        assert_eq!(page(&shelf.find(&name).unwrap(), 9), 4, "its times may have moved");
+        shelf.put(name.clone(), Item::new(item.slot, None));
+        assert_eq!(page(&shelf.find(&name).unwrap(), 9), 5);
     }
 }

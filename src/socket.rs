@@ -4,11 +4,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::header::{CACHE_CONTROL, VARY};
+use axum::http::{HeaderMap, HeaderValue};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -90,6 +93,12 @@ async fn receive(stream: UnixStream, door: Door, app: Router, shelf: Shelf) {
     }
 }
 
+/// No cache may hold an answer: it may be an access token.
+fn never_kept(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+}
+
 /// How many connections there may be: anybody may connect, and must not take the file descriptors
 /// that requests to providers and files need.
 fn places() -> usize {
@@ -116,9 +125,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         bell.iter().for_each(Bell::asking);
         let answer = app.call(request);
         async move {
-            let answer = answer.await;
+            let Ok(mut answer) = answer.await;
+            never_kept(answer.headers_mut());
             bell.iter().for_each(Bell::answered);
-            answer
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()

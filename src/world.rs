@@ -156,7 +156,7 @@ impl RealWorld {
         for token in &slot.tokens {
             let before = self.shelf.find(&token.name).filter(|item| item.slot.identity == slot.identity);
             let offered = before.and_then(|item| item.access_token).filter(|held| serves(slot, token, held));
-            self.shelf.put(token.name.clone(), Item { slot: Arc::clone(slot), access_token: offered });
+            self.shelf.put(token.name.clone(), Item::new(Arc::clone(slot), offered));
         }
     }
 
@@ -227,7 +227,7 @@ impl World for RealWorld {
 
     fn publish(&mut self, publication: Publication) {
         let Publication { name, slot, access_token } = publication;
-        self.shelf.put(name, Item { slot, access_token });
+        self.shelf.put(name, Item::new(slot, access_token));
     }
 
     fn answer(&mut self, asker: AskerId, answer: RefreshAnswer) {

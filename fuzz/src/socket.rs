@@ -147,7 +147,7 @@ fn shelf(config: &Config) -> Shelf {
         let length = u32::try_from(text.len()).unwrap_or_default().to_le_bytes();
         let entry = decode(slot.identity.clone(), &[&length, text.as_bytes(), facts.as_bytes()].concat());
         let access_token = entry.and_then(|entry| entry.access_token).unwrap_or_else(|| panic!("no row: {facts}"));
-        shelf.put(name, Item { slot: Arc::clone(slot), access_token: Some(access_token) });
+        shelf.put(name, Item::new(Arc::clone(slot), Some(access_token)));
     }
     shelf
 }

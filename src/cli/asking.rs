@@ -30,10 +30,22 @@ pub(crate) struct Wanted {
 
 /// The token called `name`, as `wanted`.
 pub(crate) fn fetch<T: DeserializeOwned>(socket: &Path, name: &str, wanted: Wanted) -> Result<T, Fatal> {
+    judge(&read(socket, name, wanted, "application/json")?)
+}
+
+/// The same as the line of a header, with the scheme that its preset names.
+pub(crate) fn fetch_header(socket: &Path, name: &str, wanted: Wanted) -> Result<String, Fatal> {
+    let answer = read(socket, name, wanted, "text/plain; format=header")?;
+    if answer.status != 200 {
+        return Err(fault(&answer));
+    }
+    Ok(String::from_utf8_lossy(&answer.body).into_owned())
+}
+
+fn read(socket: &Path, name: &str, wanted: Wanted, accept: &str) -> Result<Answer, Fatal> {
     let Wanted { min_valid, wait } = wanted;
     let target = format!("{}?min_valid={}ms&wait={}ms", target_of(name)?, min_valid.as_millis(), wait.as_millis());
-    let client = SocketClient::new(socket).with_patience(PATIENCE + wait);
-    judge(&client.read(&target, "application/json")?)
+    Ok(SocketClient::new(socket).with_patience(PATIENCE + wait).read(&target, accept)?)
 }
 
 /// Orders something of the daemon, and waits until it is done.
@@ -51,13 +63,19 @@ pub(crate) fn target_of(name: &str) -> Result<String, Fatal> {
 
 fn judge<T: DeserializeOwned>(answer: &Answer) -> Result<T, Fatal> {
     let strange = "the daemon's answer is not what this version knows: restart the daemon";
+    match answer.status {
+        200..300 => answer.json().ok_or_else(|| Fatal::new(SOFTWARE, strange)),
+        _ => Err(fault(answer)),
+    }
+}
+
+fn fault(answer: &Answer) -> Fatal {
     let code = match answer.status {
-        200..300 => return answer.json().ok_or_else(|| Fatal::new(SOFTWARE, strange)),
         400 | 404 => USAGE,
         403 => NOT_ALLOWED,
-        422 => return Err(Fatal { code: CONFIG, lines: answer.problems() }),
+        422 => return Fatal { code: CONFIG, lines: answer.problems() },
         409 | 429 | 502 | 503 => TRY_AGAIN,
         _ => SOFTWARE,
     };
-    Err(Fatal::new(code, answer.problem()))
+    Fatal::new(code, answer.problem())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::asking::{Wanted, fetch};
+use crate::cli::asking::{Wanted, fetch, fetch_header};
 use crate::display::print;
 use crate::document::Document;
 use crate::fatal::Fatal;
@@ -22,7 +22,7 @@ const EXEC_API: &str = "client.authentication.k8s.io/v1";
 pub(crate) enum Format {
     /// The access token, no newline when piped
     Raw,
-    /// `Authorization: Bearer TOKEN`
+    /// `Authorization: Bearer TOKEN`; the preset may say another scheme
     Header,
     /// One JSON object
     Json,
@@ -33,8 +33,18 @@ pub(crate) enum Format {
 }
 
 pub(crate) fn get(socket: &Path, name: &str, wanted: Wanted, format: Format) -> Result<u8, Fatal> {
-    let document: Document = fetch(socket, name, wanted)?;
-    let mut content = content(&document, format);
+    let in_format = |format| fetch(socket, name, wanted).map(|document| render(&document, format));
+    let mut content = match format {
+        Format::Raw => in_format(FileFormat::Raw)?,
+        // The daemon knows the scheme.
+        Format::Header => fetch_header(socket, name, wanted)?,
+        Format::Json => in_format(FileFormat::Json)?,
+        Format::Env => in_format(FileFormat::Env)?,
+        Format::ExecCredential => {
+            let info = std::env::var("KUBERNETES_EXEC_INFO").ok();
+            format!("{}\n", exec_credential(&fetch(socket, name, wanted)?, &exec_api(info.as_deref())))
+        }
+    };
     if !content.ends_with('\n') && std::io::stdout().is_terminal() {
         content.push('\n');
     }
@@ -42,17 +52,7 @@ pub(crate) fn get(socket: &Path, name: &str, wanted: Wanted, format: Format) -> 
     Ok(0)
 }
 
-fn content(document: &Document, format: Format) -> String {
-    let format = match format {
-        Format::Raw => FileFormat::Raw,
-        Format::Header => FileFormat::Header,
-        Format::Json => FileFormat::Json,
-        Format::Env => FileFormat::Env,
-        Format::ExecCredential => {
-            let info = std::env::var("KUBERNETES_EXEC_INFO").ok();
-            return format!("{}\n", exec_credential(document, &exec_api(info.as_deref())));
-        }
-    };
+fn render(document: &Document, format: FileFormat) -> String {
     String::from_utf8_lossy(&document.render(format, "Bearer")).into_owned()
 }
 

@@ -139,7 +139,7 @@ mod tests {
                 extra: std::collections::BTreeMap::default(),
             })
         });
-        Item { slot: Arc::new(slot), access_token }
+        Item::new(Arc::new(slot), access_token)
     }
 
     fn word(verdict: &Verdict) -> &'static str {

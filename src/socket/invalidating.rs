@@ -1,5 +1,6 @@
 //! `POST /v1/tokens/NAME/invalidate`: a reader's API refused the access token that it was given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -27,7 +28,7 @@ const LONGEST_BODY: usize = 4096;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn invalidate(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
     body: Body,

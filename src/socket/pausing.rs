@@ -1,5 +1,7 @@
 //! `POST /v1/tokens/NAME/pause` and `…/resume`: whether requests are made for the token's slot.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
@@ -25,7 +27,7 @@ pub(crate) struct Pause {
 }
 
 pub(crate) async fn pause(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Pause>, Problem> {
@@ -35,7 +37,7 @@ pub(crate) async fn pause(
 }
 
 pub(crate) async fn resume(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Pause>, Problem> {

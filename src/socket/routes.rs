@@ -1,11 +1,12 @@
 //! What can be asked on the socket.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -40,16 +41,11 @@ pub fn router(desk: Desk) -> Router {
         .route("/readyz", get(ready))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))
-        .layer(axum::middleware::map_response(async |mut response: Response| {
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-            response
-        }))
-        .with_state(desk)
+        .with_state(Arc::new(desk))
 }
 
 async fn refresh(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
@@ -59,7 +55,7 @@ async fn refresh(
     let now = now();
     match answer {
         RefreshAnswer::Held(token) => {
-            let item = Item { access_token: Some(token), ..item };
+            let item = Item::new(item.slot, Some(token));
             Ok(Json(Metadata::of(&name, &item, now)).into_response())
         }
         RefreshAnswer::NotBefore(at, why) => {
@@ -74,7 +70,7 @@ async fn refresh(
     }
 }
 
-async fn reload(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+async fn reload(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
     desk.admit_admin(&peer).await?;
     match desk.reloads.reload(Origin::Asked(format!("uid {}", peer.uid()))).await {
         Ok(report) => Ok(Json(json!({
@@ -92,7 +88,7 @@ async fn reload(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> R
     }
 }
 
-async fn status(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+async fn status(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
     if desk.is_admin(&peer).await {
         return Ok(Json(desk.inbox.status().await.map_err(stopping)?).into_response());
     }
@@ -103,7 +99,7 @@ async fn status(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> R
 
 /// For those who may see the whole status: it names all tokens and where they are delivered.
 async fn metrics(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -112,12 +108,12 @@ async fn metrics(
     scrape(&desk.metrics, accept.unwrap_or_default()).await.map_err(stopping)
 }
 
-async fn healthy(State(desk): State<Desk>) -> Result<Response, Problem> {
+async fn healthy(State(desk): State<Arc<Desk>>) -> Result<Response, Problem> {
     desk.inbox.catch_up().await.map_err(stopping)?;
     Ok(Json(json!({ "healthy": true })).into_response())
 }
 
-async fn ready(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
+async fn ready(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {
     if !desk.is_admin(&peer).await {
         // What everybody may ask costs the loop nothing.
         let ready = desk.shelf.is_ready();

@@ -1,5 +1,6 @@
 //! What readers ask of tokens: which there are, and one of them, now or when it comes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -19,6 +20,7 @@ use crate::inbox::{Gone, Inbox};
 use crate::metrics::counts::Read;
 use crate::name::Name;
 use crate::peer::Peer;
+use crate::settings::FileFormat;
 use crate::shelf::Item;
 use crate::socket::audit::Audit;
 use crate::socket::conditions::{Conditions, Verdict, etag};
@@ -68,7 +70,7 @@ impl Metadata {
     }
 }
 
-pub(crate) async fn list(State(desk): State<Desk>, Extension(peer): Extension<Peer>) -> Response {
+pub(crate) async fn list(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) -> Response {
     let readable = desk.readable(&peer).await;
     let now = now();
     let tokens: Vec<Metadata> = readable.iter().map(|(name, item)| Metadata::of(name, item, now)).collect();
@@ -76,13 +78,13 @@ pub(crate) async fn list(State(desk): State<Desk>, Extension(peer): Extension<Pe
 }
 
 pub(crate) async fn read(
-    State(desk): State<Desk>,
+    State(desk): State<Arc<Desk>>,
     Extension(peer): Extension<Peer>,
     name: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let answer = answer(&desk, &peer, name, (query, &headers)).await.into_response();
+    let answer = answer(&desk, &peer, name, (query, headers)).await.into_response();
     desk.metrics.counts().read(match answer.status() {
         StatusCode::OK => Read::Served,
         StatusCode::NOT_MODIFIED => Read::NotModified,
@@ -97,16 +99,19 @@ async fn answer(
     desk: &Desk,
     peer: &Peer,
     name: Result<Path<String>, PathRejection>,
-    (query, headers): (Option<String>, &HeaderMap),
+    (query, headers): (Option<String>, HeaderMap),
 ) -> Result<Response, Problem> {
     let (name, item) = desk.find_for(peer, name).await?;
-    let conditions = Conditions::parse(query.as_deref(), headers)?;
+    let conditions = Conditions::parse(query.as_deref(), &headers)?;
+    let format = wanted_format(&headers);
+    // A long wait does not hold on to what the request came in.
+    drop(headers);
     let (item, verdict) = match conditions.judge(&item, now()) {
-        Verdict::Holds(token) => return Ok(serve(desk, peer, (&name, &item, &token), headers)),
+        Verdict::Holds(token) => return Ok(serve(desk, peer, (&name, &item, &token), format)),
         _ => wait(desk, peer, &name, (item, &conditions)).await?,
     };
     match verdict {
-        Verdict::Holds(token) => Ok(serve(desk, peer, (&name, &item, &token), headers)),
+        Verdict::Holds(token) => Ok(serve(desk, peer, (&name, &item, &token), format)),
         Verdict::SameAgain(generation) => Ok(([(ETAG, etag(generation))], StatusCode::NOT_MODIFIED).into_response()),
         _ if desk.shelf.is_closing() => Err(stopping(Gone)),
         Verdict::NeverSoLong(why) => Err(unavailable(&name, &why, next_refresh(&desk.inbox, &name).await.0)),
@@ -139,7 +144,7 @@ async fn wait(
         heard.as_mut().enable();
         let slot = item.slot;
         item = find_named(&desk.shelf, name)?;
-        if !std::sync::Arc::ptr_eq(&slot, &item.slot) {
+        if !Arc::ptr_eq(&slot, &item.slot) {
             desk.admit_reader(peer, name, &item).await?;
         }
         let verdict = conditions.judge(&item, now());
@@ -176,27 +181,37 @@ fn too_short(item: &Item, now: Timestamp) -> String {
 /// A token, where it lies, and what is served of it.
 type Served<'s> = (&'s Name, &'s Item, &'s AccessToken);
 
-fn serve(desk: &Desk, peer: &Peer, (name, item, token): Served<'_>, headers: &HeaderMap) -> Response {
+fn serve(desk: &Desk, peer: &Peer, (name, item, token): Served<'_>, format: FileFormat) -> Response {
     if desk.reloads.audits_reads() {
         Audit::read(peer, name, token.generation);
     }
-    let etag = etag(token.generation);
-    let mut document = Document::new(name, &item.slot.id, token);
-    document.expires_in = now().until(token.expires_at).as_secs();
-    if wants_text(headers) {
+    let etag = (ETAG, etag(token.generation));
+    if format != FileFormat::Json {
         let text = (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned());
-        return ([text, (ETAG, etag)], document.access_token).into_response();
+        let scheme = &item.slot.provider.preset.scheme;
+        return ([text, etag], Document::new(name, &item.slot.id, token).render(format, scheme)).into_response();
     }
-    ([(ETAG, etag)], Json(document)).into_response()
+    let expires_in = now().until(token.expires_at).as_secs();
+    let page = item.page(expires_in, || {
+        let document = Document { expires_in, ..Document::new(name, &item.slot.id, token) };
+        serde_json::to_vec(&document).unwrap_or_default()
+    });
+    ([(CONTENT_TYPE, "application/json".to_owned()), etag], page).into_response()
 }
 
-/// Whether `Accept` names plain text and does not name JSON before it.
-fn wants_text(headers: &HeaderMap) -> bool {
+/// The first that `Accept` names: JSON, plain text, or plain text as the line of a header.
+fn wanted_format(headers: &HeaderMap) -> FileFormat {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    kinds
-        .find(|kind| matches!(*kind, "text/plain" | "text/*" | "application/json"))
-        .is_some_and(|k| k.starts_with("text"))
+    let format = |kind: &str| {
+        let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
+        match kind.trim() {
+            "application/json" => Some(FileFormat::Json),
+            "text/plain" if parameters.split(';').any(|one| one.trim() == "format=header") => Some(FileFormat::Header),
+            "text/plain" | "text/*" => Some(FileFormat::Raw),
+            _ => None,
+        }
+    };
+    accept.split(',').find_map(format).unwrap_or(FileFormat::Json)
 }
 
 /// When the plan asks the provider next, and why there is no valid access token.
@@ -211,4 +226,30 @@ async fn next_refresh(inbox: &Inbox, name: &Name) -> (Option<Timestamp>, Option<
 fn unavailable(name: &Name, why: &str, next: Option<Timestamp>) -> Problem {
     let patience = next.map_or(SOME_TIME, |next| now().until(next));
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{name}: {why}")).retry_after(patience)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_first_format_that_accept_names_is_served_and_json_if_it_names_none() {
+        for (accept, format) in [
+            ("", FileFormat::Json),
+            ("*/*", FileFormat::Json),
+            ("text/html, text/plain;q=0.5", FileFormat::Raw),
+            ("text/*", FileFormat::Raw),
+            ("application/json, text/plain", FileFormat::Json),
+            ("text/plain, application/json", FileFormat::Raw),
+            ("text/plain; format=header", FileFormat::Header),
+            ("text/plain;charset=utf-8;format=header", FileFormat::Header),
+            ("text/plain; format=env", FileFormat::Raw),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(accept).unwrap())]);
+            assert_eq!(wanted_format(&headers), format, "{accept}");
+        }
+    }
 }

@@ -33,6 +33,21 @@ fn get_prints_a_token_in_every_format() {
 }
 
 #[test]
+fn get_prints_the_scheme_that_the_preset_names() {
+    let setup = Setup::new();
+    let preset = "[presets.own]\n[presets.own.parameters]\nclient_id = { required = true }\n\
+                  client_secret = { required = true, secret = true }\n[presets.own.request]\nurl = \"https://idp.example/token\"\n\
+                  client_auth = \"client_secret_basic\"\n\
+                  form = [{ name = \"grant_type\", value = \"client_credentials\" }]\n\
+                  [presets.own.answer]\nscheme = \"Token\"\n";
+    let provider = setup.oauth2("p", "").replace("= \"oauth2\"", "= \"own\"");
+    setup.configure(&[preset.to_owned(), provider, setup.token("a", "p", "")]);
+    let _daemon = setup.run_ready();
+    let said = setup.tokend(&["get", "a", "--format", "header"]);
+    assert_eq!(said.out(), format!("Authorization: Token {}\n", setup.read("tokens/a").unwrap()));
+}
+
+#[test]
 fn refresh_asks_for_a_newer_one() {
     let setup = Setup::with_tokens(&["a"]);
     let _daemon = setup.run_ready();

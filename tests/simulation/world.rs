@@ -223,7 +223,7 @@ impl World for Simulated {
             expires_at: self.clocks.true_time(token.expires_at),
         });
         self.judge.published(index, name.as_str(), handed);
-        self.shelf.put(name, Item { slot, access_token });
+        self.shelf.put(name, Item::new(slot, access_token));
     }
 
     fn answer(&mut self, asker: AskerId, answer: RefreshAnswer) {

@@ -32,7 +32,7 @@ fn offer(shelf: &Shelf, units: &[&str], text: Option<&str>) {
             extra: std::collections::BTreeMap::default(),
         })
     });
-    shelf.put(Name::parse("a").unwrap(), Item { slot: Arc::new(slot), access_token });
+    shelf.put(Name::parse("a").unwrap(), Item::new(Arc::new(slot), access_token));
 }
 
 /// A served socket in `directory`.

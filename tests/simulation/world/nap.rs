@@ -94,7 +94,7 @@ impl Simulated {
             return;
         }
         let now = self.clocks.now(self.now);
-        for (name, Item { slot, access_token }) in self.shelf.all() {
+        for (name, Item { slot, access_token, .. }) in self.shelf.all() {
             if let Some(token) = access_token.filter(|token| token.is_live(now)) {
                 self.judge.read(self.slots[&slot.identity], name.as_str(), token.secret.expose());
             }
