@@ -17,7 +17,7 @@ use crate::job::{Job, JobResult, Lane, Outcome};
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::{Entry, Plea};
-use crate::name::Identity;
+use crate::name::{Identity, SinkId};
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::again::try_refused_again;
@@ -56,6 +56,8 @@ pub struct Keeper {
     /// Answers that speak of a slot's access token wait until it is saved.
     answers: Vec<(Option<Identity>, AskerId, RefreshAnswer)>,
     unready: HashSet<Identity>,
+    /// Sinks that still hold what was written there for another slot.
+    taken_over: BTreeSet<SinkId>,
     in_flight: usize,
     stopping: bool,
     stopping_since: Option<Timestamp>,
@@ -78,6 +80,7 @@ impl Keeper {
             askers: BTreeMap::new(),
             answers: Vec::new(),
             unready: HashSet::new(),
+            taken_over: BTreeSet::new(),
             in_flight: 0,
             stopping: false,
             stopping_since: None,
@@ -168,6 +171,7 @@ impl Keeper {
     pub fn handle(&mut self, outcome: Outcome, now: Timestamp) {
         let Outcome { identity, result } = outcome;
         self.in_flight = self.in_flight.saturating_sub(1);
+        let result = self.disown(result);
         let Some(case) = self.cases.get_mut(&identity) else { return };
         let lane = result.lane();
         case.busy.remove(&lane);
@@ -196,6 +200,21 @@ impl Keeper {
             }
         }
         self.changed.insert(identity);
+    }
+
+    /// What was written to a sink for another slot that had the same name is no reason to leave it alone:
+    /// its number alone counts (L3).
+    fn disown(&mut self, result: JobResult) -> JobResult {
+        match result {
+            JobResult::Overtaken { sink, generation, .. } if self.taken_over.contains(&sink) => {
+                JobResult::Overtaken { sink, generation, expires_at: Timestamp::EPOCH }
+            }
+            JobResult::Delivered { ref sink, result: Ok(_), .. } => {
+                self.taken_over.remove(sink);
+                result
+            }
+            other => other,
+        }
     }
 
     /// Decides everything that is to be decided at `now`. Answers what to save, in one

@@ -100,6 +100,13 @@ impl Entry {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
 
+    /// The generation of the access token held; where none is, of the newest ever issued. After a start the
+    /// sinks may tell of newer ones that are not held any more.
+    #[must_use]
+    pub fn held_generation(&self) -> Generation {
+        self.access_token.as_ref().map_or(self.generation, |token| token.generation)
+    }
+
     /// How urgent a request is among those that queue, the earliest first: by when the access token
     /// held expires or expired; after an attempt in vain, by when it was to be tried again, so that
     /// those who fail again and again do not go before those who were never tried.
@@ -255,6 +262,9 @@ pub struct Receipt {
     pub retry: Option<SinkRetry>,
     /// Since when the configuration no longer names it.
     pub gone_since: Option<Timestamp>,
+    /// Nothing was seen to be delivered to it yet, but the access token held is about to be: saved
+    /// with that, so that what a kill leaves behind is known.
+    pub coming: bool,
 }
 
 /// What was delivered to a sink last.
@@ -277,6 +287,17 @@ pub struct SinkRetry {
     pub attempts: u32,
     /// Not tried again before this.
     pub not_before: Timestamp,
+    /// The higher generation that it holds, where that is why.
+    pub ahead: Option<Ahead>,
+}
+
+/// What a sink holds that is ahead of us: another tokend wrote it, or we did and forgot it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Its generation.
+    pub generation: Generation,
+    /// When it expires.
+    pub expires_at: Timestamp,
 }
 
 #[cfg(test)]

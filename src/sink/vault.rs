@@ -14,6 +14,8 @@ use crate::sink::fingerprint;
 use crate::time::Timestamp;
 use crate::vault::{Found, Trouble, Vault};
 
+pub use crate::sink::Put;
+
 /// How often what others write at the same moment is read again.
 const CONFLICTS: usize = 4;
 
@@ -27,20 +29,6 @@ pub struct VaultPut<'a> {
     pub slot: &'a str,
     /// Its number.
     pub generation: Generation,
-}
-
-/// What came of it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It holds what it should.
-    Done(Delivered),
-    /// It holds a higher generation of the same slot: another tokend writes there.
-    Overtaken {
-        /// That generation.
-        generation: Generation,
-        /// When that expires, where it says so.
-        expires_at: Option<Timestamp>,
-    },
 }
 
 /// Makes the secret hold what it should.
