@@ -115,3 +115,7 @@ fn of_failure(failure: &Failure) -> Trouble {
     };
     Trouble { class: failure.class().to_string(), code, reason: failure.to_string() }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -97,3 +97,7 @@ pub fn try_hooks_again(slot: &Slot, before: &Slot, entry: &mut Entry) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
