@@ -189,7 +189,7 @@ fn a_state_of_a_newer_version_is_left_alone() {
 fn a_higher_generation_in_a_json_file_is_left_alone_and_what_is_issued_next_is_numbered_above_it() {
     let setup = Setup::new();
     let sink = format!("sinks = [{{ file = \"{}\", format = \"json\" }}]", setup.path("tokens/own").display());
-    let token = format!("[tokens.own]\nprovider = \"own\"\n{sinks}\n", sinks = sink);
+    let token = format!("[tokens.own]\nprovider = \"own\"\n{sink}\n");
     setup.configure(&[setup.oauth2("own", ""), token]);
     setup.run_ready().stop();
     let forgotten = setup.read("tokens/own").unwrap().replace("\"generation\":1", "\"generation\":6");
