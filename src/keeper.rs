@@ -20,6 +20,7 @@ use crate::ledger::{Entry, Plea};
 use crate::name::{Identity, SinkId};
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
+use crate::preset::redact::without;
 use crate::record::again::try_refused_again;
 use crate::record::receipt::record_withdrawal;
 use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record};
@@ -173,6 +174,7 @@ impl Keeper {
         self.in_flight = self.in_flight.saturating_sub(1);
         let result = self.disown(result);
         let Some(case) = self.cases.get_mut(&identity) else { return };
+        let result = without_secrets(&case.entry, result);
         let lane = result.lane();
         case.busy.remove(&lane);
         let answered = match &result {
@@ -298,6 +300,16 @@ impl Keeper {
         case.busy.insert(task.lane());
         self.in_flight += 1;
         self.held_back.push(task);
+    }
+}
+
+/// No failure shows the access token held, which its provider knows (L14).
+fn without_secrets(entry: &Entry, result: JobResult) -> JobResult {
+    match (result, &entry.access_token) {
+        (JobResult::Issued { ask, asked_at, answer: Err(failure) }, Some(held)) => {
+            JobResult::Issued { ask, asked_at, answer: Err(without(failure, &held.secret)) }
+        }
+        (result, _) => result,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can only be seen from inside: that nothing is overlooked, and what races leave behind.
 
 use crate::access_token::Generation;
+use crate::failure::{Failure, Refusal};
 use crate::fixtures::*;
 use crate::job::Delivered;
 use crate::keeper::*;
@@ -409,6 +410,27 @@ fn a_lost_state_counts_a_possible_issue_for_shared_slots_only() {
     keeper.note_lost_state("damaged".into(), at(0));
     assert_eq!(keeper.case(&shared).unwrap().entry.issues.len(), 1);
     assert_eq!(keeper.case(&own).unwrap().entry.issues.len(), 0);
+}
+
+// ---- words of a provider (L14)
+
+#[test]
+fn no_failure_shows_the_access_token_held_whole_or_in_part() {
+    let slot = plain_slot();
+    let mut held = granted(&slot, at(0), secs(3600));
+    let text = "an-opaque-access-token-0123456789";
+    answer(&slot, &mut held, Ok(issued(text, at(1), secs(3600))), at(1));
+    let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![held], at(3550));
+    keeper.ask_refresh(&accounts(), 1, at(3550));
+    let asking = turn(&mut keeper, at(3550));
+    let Some(Task::Issue(_, ask)) = asking.iter().find(|task| matches!(task, Task::Issue(..))) else { panic!() };
+    let Failure::Refused(refusal) = refused("access_denied") else { panic!("a refusal") };
+    let description = Some(format!("{text} is still valid, not {}", &text[..20]));
+    let failure = Failure::Refused(Refusal { description, ..refusal });
+    let result = JobResult::Issued { ask: ask.clone(), asked_at: at(3550), answer: Err(failure) };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(3551));
+    let shown = format!("{:?} {:?}", keeper.status(at(3551)).slots[0].last_error, answers(&mut keeper, at(3551)));
+    assert!(shown.contains("is still valid, not") && !shown.contains("an-opaque-access"), "{shown}");
 }
 
 // ---- readiness
