@@ -14,13 +14,13 @@ pub use crate::keeper::savings::Unsaved;
 use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::job::{Job, JobResult, Lane, Outcome};
+use crate::keeper::arriving::without_secrets;
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::{Entry, Plea};
 use crate::name::{Identity, SinkId};
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
-use crate::preset::redact::without;
 use crate::record::again::try_refused_again;
 use crate::record::receipt::record_withdrawal;
 use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record};
@@ -29,6 +29,7 @@ use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
+mod arriving;
 mod case;
 mod clock;
 mod demand;
@@ -204,21 +205,6 @@ impl Keeper {
         self.changed.insert(identity);
     }
 
-    /// What was written to a sink for another slot that had the same name is no reason to leave it alone:
-    /// its number alone counts (L3).
-    fn disown(&mut self, result: JobResult) -> JobResult {
-        match result {
-            JobResult::Overtaken { sink, generation, .. } if self.taken_over.contains(&sink) => {
-                JobResult::Overtaken { sink, generation, expires_at: Timestamp::EPOCH }
-            }
-            JobResult::Delivered { ref sink, result: Ok(_), .. } => {
-                self.taken_over.remove(sink);
-                result
-            }
-            other => other,
-        }
-    }
-
     /// Decides everything that is to be decided at `now`. Answers what to save, in one
     /// transaction, before anything that is released.
     #[must_use]
@@ -300,16 +286,6 @@ impl Keeper {
         case.busy.insert(task.lane());
         self.in_flight += 1;
         self.held_back.push(task);
-    }
-}
-
-/// No failure shows the access token held, which its provider knows (L14).
-fn without_secrets(entry: &Entry, result: JobResult) -> JobResult {
-    match (result, &entry.access_token) {
-        (JobResult::Issued { ask, asked_at, answer: Err(failure) }, Some(held)) => {
-            JobResult::Issued { ask, asked_at, answer: Err(without(failure, &held.secret)) }
-        }
-        (result, _) => result,
     }
 }
 

@@ -100,8 +100,7 @@ impl Entry {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
 
-    /// The generation of the access token held; where none is, of the newest ever issued. After a start the
-    /// sinks may tell of newer ones that are not held any more.
+    /// The generation of the access token held, which sinks may be ahead of; else of the newest ever issued.
     #[must_use]
     pub fn held_generation(&self) -> Generation {
         self.access_token.as_ref().map_or(self.generation, |token| token.generation)
@@ -262,8 +261,7 @@ pub struct Receipt {
     pub retry: Option<SinkRetry>,
     /// Since when the configuration no longer names it.
     pub gone_since: Option<Timestamp>,
-    /// Nothing was seen to be delivered to it yet, but the access token held is about to be: saved
-    /// with that, so that what a kill leaves behind is known.
+    /// Nothing was delivered to it yet, but is about to be: saved first, so that what a kill leaves is known.
     pub coming: bool,
 }
 
