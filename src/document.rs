@@ -119,6 +119,23 @@ pub fn variable_name(name: &str) -> String {
     if upper.starts_with(|c: char| c.is_ascii_digit()) { format!("_{upper}") } else { upper }
 }
 
+/// What the JSON object in a file says of the access token in it.
+#[derive(Debug, Deserialize)]
+pub struct Label {
+    /// Its number.
+    pub generation: Generation,
+    /// Whose it is.
+    pub slot: String,
+    /// When it expires.
+    pub expires_at: String,
+}
+
+/// What the JSON text in `content` says of the access token in it, if it is one of ours.
+#[must_use]
+pub fn label_in(content: &[u8]) -> Option<Label> {
+    serde_json::from_slice(content).ok()
+}
+
 /// The generation that the JSON text in `content` names, if it is one of ours.
 #[must_use]
 pub fn generation_in(content: &[u8]) -> Option<Generation> {

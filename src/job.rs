@@ -1,8 +1,9 @@
 //! What there is to do, by name: ordered, printable, without secrets. And what came of it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::access_token::{Generation, Issued};
+use crate::access_token::{AccessToken, Generation, Issued};
 use crate::failure::Failure;
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::settings::HookEvent;
@@ -11,7 +12,7 @@ use crate::time::{Step, Timestamp};
 /// One effect to carry out. It only names things.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Job {
-    /// Read the highest generation that the slot's sinks still hold: the slot has no history.
+    /// Read the highest generation that the slot's sinks still hold, before its first request.
     Recall,
     /// Ask the provider for an access token.
     Issue(Ask),
@@ -201,6 +202,15 @@ pub struct Delivered {
     pub written: bool,
     /// A digest of what it holds, to know it again before it is removed.
     pub fingerprint: Fingerprint,
+}
+
+/// What we wrote to a sink, to know it again before it is removed.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// A digest of what was delivered last, if that is known.
+    pub fingerprint: Option<Fingerprint>,
+    /// What may have been delivered since.
+    pub access_token: Option<Arc<AccessToken>>,
 }
 
 /// The first 16 bytes of the SHA-256 of a sink's content.

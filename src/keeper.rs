@@ -14,10 +14,11 @@ pub use crate::keeper::savings::Unsaved;
 use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::job::{Job, JobResult, Lane, Outcome};
+use crate::keeper::arriving::without_secrets;
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::{Entry, Plea};
-use crate::name::Identity;
+use crate::name::{Identity, SinkId};
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::again::try_refused_again;
@@ -28,6 +29,7 @@ use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
+mod arriving;
 mod case;
 mod clock;
 mod demand;
@@ -56,6 +58,8 @@ pub struct Keeper {
     /// Answers that speak of a slot's access token wait until it is saved.
     answers: Vec<(Option<Identity>, AskerId, RefreshAnswer)>,
     unready: HashSet<Identity>,
+    /// Sinks that still hold what was written there for another slot.
+    taken_over: BTreeSet<SinkId>,
     in_flight: usize,
     stopping: bool,
     stopping_since: Option<Timestamp>,
@@ -78,6 +82,7 @@ impl Keeper {
             askers: BTreeMap::new(),
             answers: Vec::new(),
             unready: HashSet::new(),
+            taken_over: BTreeSet::new(),
             in_flight: 0,
             stopping: false,
             stopping_since: None,
@@ -168,7 +173,9 @@ impl Keeper {
     pub fn handle(&mut self, outcome: Outcome, now: Timestamp) {
         let Outcome { identity, result } = outcome;
         self.in_flight = self.in_flight.saturating_sub(1);
+        let result = self.disown(result);
         let Some(case) = self.cases.get_mut(&identity) else { return };
+        let result = without_secrets(&case.entry, result);
         let lane = result.lane();
         case.busy.remove(&lane);
         let answered = match &result {

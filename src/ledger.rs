@@ -100,6 +100,12 @@ impl Entry {
         self.access_token.as_ref().filter(|token| token.is_live(now))
     }
 
+    /// The generation of the access token held, which sinks may be ahead of; else of the newest ever issued.
+    #[must_use]
+    pub fn held_generation(&self) -> Generation {
+        self.access_token.as_ref().map_or(self.generation, |token| token.generation)
+    }
+
     /// How urgent a request is among those that queue, the earliest first: by when the access token
     /// held expires or expired; after an attempt in vain, by when it was to be tried again, so that
     /// those who fail again and again do not go before those who were never tried.
@@ -255,6 +261,8 @@ pub struct Receipt {
     pub retry: Option<SinkRetry>,
     /// Since when the configuration no longer names it.
     pub gone_since: Option<Timestamp>,
+    /// Nothing was delivered to it yet, but is about to be: saved first, so that what a kill leaves is known.
+    pub coming: bool,
 }
 
 /// What was delivered to a sink last.
@@ -277,6 +285,17 @@ pub struct SinkRetry {
     pub attempts: u32,
     /// Not tried again before this.
     pub not_before: Timestamp,
+    /// The higher generation that it holds, where that is why.
+    pub ahead: Option<Ahead>,
+}
+
+/// What a sink holds that is ahead of us: another tokend wrote it, or we did and forgot it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Its generation.
+    pub generation: Generation,
+    /// When it expires.
+    pub expires_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
 use crate::ledger::{Denied, Entry, Receipt, Standing};
+use crate::name::SinkId;
 use crate::plan::budget::{Reason, budget_hold};
 use crate::plan::hooks::plan_hooks;
 use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
@@ -63,12 +64,9 @@ impl Plan {
 #[must_use]
 pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
-    if needs_recall(slot, entry) {
-        plan.want(Timestamp::EPOCH, Job::Recall, now, busy);
-    } else {
-        let (at, ask) = next_issue(slot, entry, now);
-        plan.want(at, Job::Issue(ask), now, busy);
-    }
+    let (at, ask) = next_issue(slot, entry, now);
+    let asking = if needs_recall(slot, entry, busy) { Job::Recall } else { Job::Issue(ask) };
+    plan.want(at, asking, now, busy);
     for (token, sink) in slot.sinks() {
         let receipt = entry.receipts.get(&sink.id);
         if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
@@ -109,9 +107,14 @@ pub fn forget_at(entry: &Entry) -> Timestamp {
     expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Budget::LONGEST))
 }
 
-/// Whether the sinks must first be asked for the generation that they hold: there is no history.
-fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
-    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
+/// Whether the sinks must first be asked for the generation that they hold: there is no history, or
+/// none of what happened while the state could not be written. A delivery asks as well.
+fn needs_recall(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>) -> bool {
+    let asked = |id: &SinkId| {
+        let receipt = entry.receipts.get(id);
+        busy.contains(&Lane::Sink(id.clone())) || receipt.is_some_and(|it| it.verified || it.retry.is_some())
+    };
+    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation() && !asked(&sink.id))
 }
 
 /// When the next request leaves, and what it asks; never while an admin wants none.
@@ -244,15 +247,23 @@ fn sink_job(
     receipt: Option<&Receipt>,
     now: Timestamp,
 ) -> Option<(Timestamp, Job)> {
-    let not_before = receipt.and_then(|receipt| receipt.retry.as_ref()).map_or(Timestamp::EPOCH, |r| r.not_before);
+    let retry = receipt.and_then(|receipt| receipt.retry.as_ref());
+    let not_before = retry.map_or(Timestamp::EPOCH, |retry| retry.not_before);
     let held = receipt.and_then(|receipt| receipt.held);
     match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
         (Some(live), _) => {
             let current = receipt.is_some_and(|receipt| is_current(receipt, live));
+            // A newer one than what is left alone there is brought at once.
+            let newer = retry.and_then(|retry| retry.ahead).is_some_and(|ahead| ahead.generation < live.generation);
+            let not_before = if newer { Timestamp::EPOCH } else { not_before };
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
         (None, Some(held)) if token.on_expired == OnExpired::Remove && sink.file().is_some() => {
             Some((not_before.max(held.expires_at), Job::Withdraw(sink.id.clone())))
+        }
+        (None, None) if token.on_expired == OnExpired::Remove && receipt.is_some_and(|receipt| receipt.coming) => {
+            let expiry = entry.access_token.as_ref().map_or(Timestamp::NEVER, |token| token.expires_at);
+            Some((not_before.max(expiry), Job::Withdraw(sink.id.clone())))
         }
         (None, _) => None,
     }

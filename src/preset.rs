@@ -19,7 +19,7 @@ pub(crate) mod expiry;
 pub(crate) mod language;
 pub(crate) mod parameters;
 pub(crate) mod program;
-pub(crate) mod redact;
+pub mod redact;
 pub(crate) mod refresh;
 pub(crate) mod refusal;
 pub(crate) mod request;

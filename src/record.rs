@@ -11,7 +11,7 @@ use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, 
 use crate::record::again::{refused_wait, unreachable_wait};
 use crate::record::demand::is_invalidated;
 use crate::record::hooks::{Run, record_hook};
-use crate::record::receipt::{look_again, record_delivery, record_overtaken, record_withdrawal};
+use crate::record::receipt::{look_again, name_coming, record_delivery, record_overtaken, record_withdrawal};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
 use crate::time::Timestamp;
@@ -110,6 +110,7 @@ fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now:
         Some(held) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
         None => take_new_token(entry, issued, scopes),
     }
+    name_coming(slot, entry);
 }
 
 fn take_new_token(entry: &mut Entry, issued: Issued, scopes: Vec<String>) {
@@ -259,7 +260,8 @@ pub fn adopt_stored(entry: &mut Entry) {
         }
     }
     entry.forced = false;
-    entry.recalled = entry.generation > Generation::NONE;
+    // What was handed out while the state could not be written is known by the sinks alone.
+    entry.recalled = false;
     entry.receipts.values_mut().for_each(look_again);
 }
 

@@ -10,7 +10,9 @@ pub mod vault;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::access_token::Generation;
 use crate::job::{Delivered, Fingerprint};
+use crate::time::Timestamp;
 
 /// A place that holds one content for its readers.
 ///
@@ -26,6 +28,20 @@ pub trait Sink {
 
     /// Removes what has this fingerprint. What somebody else put there is left, and said.
     fn remove(&self, written: Fingerprint) -> Result<(), String>;
+}
+
+/// What came of bringing an access token to a sink.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It holds what it should.
+    Done(Delivered),
+    /// It holds a higher generation of the same slot: another tokend writes there, or we did and forgot.
+    Overtaken {
+        /// That generation.
+        generation: Generation,
+        /// When that expires, where it says so.
+        expires_at: Option<Timestamp>,
+    },
 }
 
 /// A digest to know `content` again.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
-use crate::job::{Ask, Fingerprint, Job, Lane, Notice};
+use crate::job::{Ask, Job, Lane, Notice, Written};
 use crate::ledger::Entry;
 use crate::name::{Identity, Name, SinkId};
 use crate::plan::hooks::trouble;
@@ -29,7 +29,7 @@ pub enum Task {
         /// Where.
         sink: SinkId,
         /// What we wrote there.
-        fingerprint: Fingerprint,
+        written: Written,
     },
     /// Run a hook.
     Notify(Notification),
@@ -83,7 +83,7 @@ impl Notification {
             event,
             token: name.clone(),
             slot: slot.id.clone(),
-            generation: entry.generation,
+            generation: entry.held_generation(),
             expires_at: entry.access_token.as_ref().map(|held| held.expires_at),
             trouble,
         };
@@ -105,8 +105,9 @@ impl Task {
                 Some(Self::Deliver(Delivery { slot: Arc::clone(slot), place, access_token }))
             }
             Job::Withdraw(sink) => {
-                let fingerprint = entry.receipts.get(&sink)?.held?.fingerprint;
-                Some(Self::Withdraw { identity: entry.identity.clone(), sink, fingerprint })
+                let fingerprint = entry.receipts.get(&sink)?.held.map(|held| held.fingerprint);
+                let written = Written { fingerprint, access_token: entry.access_token.clone() };
+                Some(Self::Withdraw { identity: entry.identity.clone(), sink, written })
             }
             Job::Notify(token, event) => Notification::new(slot?, entry, (&token, event), now).map(Self::Notify),
         }

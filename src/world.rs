@@ -220,7 +220,7 @@ impl World for RealWorld {
             Task::Issue(slot, ask) => self.issue(slot, ask),
             Task::Recall(slot) => self.couriers.recall(slot),
             Task::Deliver(delivery) => self.couriers.deliver(delivery),
-            Task::Withdraw { identity, sink, fingerprint } => self.couriers.withdraw(identity, sink, fingerprint),
+            Task::Withdraw { identity, sink, written } => self.couriers.withdraw(identity, sink, written),
             Task::Notify(notification) => self.hooks.run(notification),
         }
     }

@@ -25,9 +25,15 @@ impl<'d> Batch<'d> {
         if self.is_right(wanted)? {
             return Ok(Kept::Right);
         }
+        self.write(wanted)?;
+        Ok(Kept::Written)
+    }
+
+    /// Makes the file what it must be, whatever it is.
+    pub fn write(&mut self, wanted: &Wanted<'_>) -> Result<(), String> {
         Temporary::write(self.directory, wanted)?.take_place_of(wanted.name)?;
         self.wrote = true;
-        Ok(Kept::Written)
+        Ok(())
     }
 
     /// Returns when all that was written is durable.
@@ -35,7 +41,8 @@ impl<'d> Batch<'d> {
         if self.wrote { self.directory.sync() } else { Ok(()) }
     }
 
-    fn is_right(&mut self, wanted: &Wanted<'_>) -> Result<bool, String> {
+    /// Whether the file is what it must be.
+    pub fn is_right(&mut self, wanted: &Wanted<'_>) -> Result<bool, String> {
         let directory = self.directory;
         let (fd, stat) = match directory.look(wanted.name) {
             Ok(found) => found,

@@ -8,7 +8,7 @@ use crate::ledger::Entry;
 use crate::name::SinkId;
 use crate::record::again::{try_denied_again, try_refused_again};
 use crate::record::hooks::{adopt_hooks, try_hooks_again};
-use crate::record::receipt::look_again;
+use crate::record::receipt::{look_again, name_coming};
 use crate::record::schedule::adopt_schedule;
 use crate::settings::{Provider, SinkSettings, TokenSettings};
 use crate::slot::Slot;
@@ -100,6 +100,12 @@ impl Case {
     pub(super) fn adopt_hooks(&mut self) -> bool {
         let slot = self.slot.as_ref().filter(|_| self.wanted);
         slot.is_some_and(|slot| adopt_hooks(slot, &mut self.entry))
+    }
+
+    /// Says whether anything changed.
+    pub(super) fn name_coming(&mut self) -> bool {
+        let slot = self.slot.as_ref().filter(|_| self.wanted);
+        slot.is_some_and(|slot| name_coming(slot, &mut self.entry))
     }
 
     pub(super) fn depart(&mut self) {

@@ -48,9 +48,12 @@ pub fn token_is_ready(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Ti
     valid && token.sinks.iter().filter(|sink| sink.required).all(|sink| sink_is_ready(entry, &sink.id, now))
 }
 
-/// Whether the sink called `id` was seen to hold a valid access token; an older generation counts.
+/// Whether the sink called `id` was seen to hold a valid access token; an older generation counts, and
+/// so does a higher one that is left alone there.
 #[must_use]
 pub fn sink_is_ready(entry: &Entry, id: &SinkId, now: Timestamp) -> bool {
-    let receipt = entry.receipts.get(id).filter(|receipt| receipt.verified);
-    receipt.and_then(|receipt| receipt.held).is_some_and(|held| now < held.expires_at)
+    let Some(receipt) = entry.receipts.get(id) else { return false };
+    let ahead = receipt.retry.as_ref().and_then(|retry| retry.ahead);
+    ahead.is_some_and(|ahead| now < ahead.expires_at)
+        || receipt.held.is_some_and(|held| receipt.verified && now < held.expires_at)
 }

@@ -43,11 +43,14 @@ impl Keeper {
         }
         for identity in &touched {
             let Some(case) = self.cases.get_mut(identity) else { continue };
-            let departed = mark_departed_sinks(case, &config, now);
+            let departed = mark_departed_sinks(case, &config, &mut self.taken_over, now);
             let scheduled = case.adopt_schedule(now);
             let hooked = case.adopt_hooks();
             if departed || scheduled || hooked {
                 self.savings.note(identity, Durability::Lazy, now);
+            }
+            if case.name_coming() {
+                self.savings.note(identity, Durability::Now, now);
             }
         }
         self.to_publish.extend(touched.iter().cloned());
@@ -107,7 +110,7 @@ impl Keeper {
         if mine {
             return;
         }
-        if mark_departed_sinks(case, &self.config, now) {
+        if mark_departed_sinks(case, &self.config, &mut self.taken_over, now) {
             self.savings.note(identity, Durability::Lazy, now);
         }
         let Some(&owner) = self.config.sinks.get(sink) else { return };
@@ -119,15 +122,18 @@ impl Keeper {
     }
 }
 
-/// Marks the sinks that left the configuration; drops those that another slot took over.
-fn mark_departed_sinks(case: &mut Case, config: &Config, now: Timestamp) -> bool {
+/// Marks the sinks that left the configuration; drops those that another slot took over, and names them.
+fn mark_departed_sinks(case: &mut Case, config: &Config, others: &mut BTreeSet<SinkId>, now: Timestamp) -> bool {
     let slot = case.slot.as_ref().filter(|_| case.wanted);
     let mut changed = false;
     case.entry.receipts.retain(|id, receipt| {
         let mine = slot.is_some_and(|slot| slot.sink(id).is_some());
         let gone_since = if mine { None } else { receipt.gone_since.or(Some(now)) };
         let taken_over = !mine && config.sinks.contains_key(id);
-        let nothing_there = !mine && receipt.held.is_none();
+        let nothing_there = !mine && receipt.held.is_none() && !receipt.coming;
+        if taken_over {
+            others.insert(id.clone());
+        }
         changed |= receipt.gone_since != gone_since || taken_over || nothing_there;
         receipt.gone_since = gone_since;
         !taken_over && !nothing_there

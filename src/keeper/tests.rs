@@ -1,6 +1,7 @@
 //! What can only be seen from inside: that nothing is overlooked, and what races leave behind.
 
 use crate::access_token::Generation;
+use crate::failure::{Failure, Refusal};
 use crate::fixtures::*;
 use crate::job::Delivered;
 use crate::keeper::*;
@@ -71,6 +72,56 @@ fn receipt(keeper: &Keeper, slot: &Slot) -> Option<Receipt> {
 }
 
 // ---- races of a reload with what is under way
+
+#[test]
+fn a_file_that_a_kill_left_is_withdrawn_when_its_token_has_left_meanwhile() {
+    let slot = plain_slot();
+    let (keeper, _) = delivering(std::slice::from_ref(&slot));
+    let saved = keeper.case(&slot).unwrap().entry.clone();
+    let mut keeper = Keeper::new(config(&[own_slot("x")]), vec![saved], at(10));
+    let withdrawing = |tasks: Vec<Task>| {
+        tasks.into_iter().find_map(|task| match task {
+            Task::Withdraw { sink, written, .. } => Some((sink, written)),
+            _ => None,
+        })
+    };
+    assert!(withdrawing(turn(&mut keeper, at(12))).is_none(), "the edit may be taken back");
+    let (sink, written) = withdrawing(turn(&mut keeper, at(13))).unwrap();
+    assert_eq!((sink, written.fingerprint), (sink_of("accounts"), None));
+    assert!(written.access_token.is_some(), "by which it is known again");
+}
+
+#[test]
+fn a_sink_that_is_new_to_a_held_access_token_is_named_by_a_row_before_it_gets_it() {
+    let (slot, mut bare) = (plain_slot(), plain_slot());
+    bare.tokens[0].sinks.clear();
+    let mut keeper = Keeper::new(config(&[bare.clone()]), vec![granted(&bare, at(0), secs(3600))], at(1));
+    let _ = turn(&mut keeper, at(1));
+    keeper.adopt(config(std::slice::from_ref(&slot)), at(10));
+    let rows = keeper.turn(at(10));
+    let named = |row: &Row| matches!(row, Row::Put(entry, _) if entry.receipts[&sink_of("accounts")].coming);
+    assert!(rows.iter().any(named), "{rows:?}");
+}
+
+#[test]
+fn what_another_slot_of_the_same_name_left_in_a_sink_is_no_reason_to_leave_it_alone() {
+    let (first, mut second) = (plain_slot(), plain_slot());
+    second.identity = Identity::new(&["another client", "corporate"]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&first));
+    take_home(&mut keeper, &delivery, at(1));
+    keeper.adopt(config(std::slice::from_ref(&second)), at(10));
+    let asking = turn(&mut keeper, at(10));
+    issue(&mut keeper, &asking, at(10));
+    let delivery = turn(&mut keeper, at(10));
+    take_home(&mut keeper, &delivery, at(11));
+    keeper.adopt(config(std::slice::from_ref(&first)), at(20));
+    let [Task::Deliver(_)] = turn(&mut keeper, at(20)).as_slice() else { panic!("the first one's again") };
+    let result = JobResult::Overtaken { sink: sink_of("accounts"), generation: Generation(2), expires_at: at(3600) };
+    keeper.handle(Outcome { identity: first.identity.clone(), result }, at(21));
+    let tasks = turn(&mut keeper, at(21));
+    let [Task::Deliver(delivery)] = tasks.as_slice() else { panic!("{tasks:?}") };
+    assert_eq!(delivery.access_token.generation, Generation(3), "numbered above it at once");
+}
 
 #[test]
 fn what_is_delivered_to_a_sink_that_has_left_is_withdrawn() {
@@ -361,6 +412,27 @@ fn a_lost_state_counts_a_possible_issue_for_shared_slots_only() {
     assert_eq!(keeper.case(&own).unwrap().entry.issues.len(), 0);
 }
 
+// ---- words of a provider (L14)
+
+#[test]
+fn no_failure_shows_the_access_token_held_whole_or_in_part() {
+    let slot = plain_slot();
+    let mut held = granted(&slot, at(0), secs(3600));
+    let text = "an-opaque-access-token-0123456789";
+    answer(&slot, &mut held, Ok(issued(text, at(1), secs(3600))), at(1));
+    let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![held], at(3550));
+    keeper.ask_refresh(&accounts(), 1, at(3550));
+    let asking = turn(&mut keeper, at(3550));
+    let Some(Task::Issue(_, ask)) = asking.iter().find(|task| matches!(task, Task::Issue(..))) else { panic!() };
+    let Failure::Refused(refusal) = refused("access_denied") else { panic!("a refusal") };
+    let description = Some(format!("{text} is still valid, not {}", &text[..20]));
+    let failure = Failure::Refused(Refusal { description, ..refusal });
+    let result = JobResult::Issued { ask: ask.clone(), asked_at: at(3550), answer: Err(failure) };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(3551));
+    let shown = format!("{:?} {:?}", keeper.status(at(3551)).slots[0].last_error, answers(&mut keeper, at(3551)));
+    assert!(shown.contains("is still valid, not") && !shown.contains("an-opaque-access"), "{shown}");
+}
+
 // ---- readiness
 
 /// The reasons that status names, after checking that it says the same as readiness.
@@ -427,6 +499,23 @@ fn status_says_that_a_slot_waits_for_its_budget() {
     let reason =
         "accounts (bank/corporate): its access token has expired: the budget of access tokens is used up until ";
     assert_eq!(reasons(&mut keeper, at(3600)), [format!("{reason}{}", at(7200))]);
+}
+
+#[test]
+fn a_required_sink_with_a_higher_generation_that_is_left_alone_counts_while_that_lives() {
+    let slot = plain_slot();
+    let stored = delivered(&slot, at(0), secs(3600));
+    let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored], at(1));
+    let _ = turn(&mut keeper, at(1));
+    let result = JobResult::Overtaken { sink: sink_of("accounts"), generation: Generation(6), expires_at: at(60) };
+    keeper.handle(Outcome { identity: slot.identity.clone(), result }, at(1));
+    assert_eq!(reasons(&mut keeper, at(1)), [""; 0]);
+    let status = keeper.status(at(2));
+    assert_eq!(status.slots[0].generation, Generation(1), "of the access token held");
+    let error = status.slots[0].tokens[0].sinks[0].error.clone().unwrap();
+    assert!(error.contains("it holds generation 6 until"), "{error}");
+    assert_eq!(turn(&mut keeper, at(60)).len(), 1, "looked at again when it expires");
+    assert_eq!(reasons(&mut keeper, at(60)).len(), 1);
 }
 
 // ---- the end

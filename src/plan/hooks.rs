@@ -64,7 +64,7 @@ pub fn failure_due(
         Some(held) => (held.expires_at, HookEvent::Expired),
     };
     let receipt = receipt(entry, token, HookKind::OnFailure);
-    let done = receipt.is_some_and(|receipt| receipt.covers(entry.generation, event));
+    let done = receipt.is_some_and(|receipt| receipt.covers(entry.held_generation(), event));
     let not_before = receipt.map_or(Timestamp::EPOCH, HookReceipt::not_before);
     (!done).then_some((moment.max(not_before), event))
 }
@@ -115,3 +115,7 @@ fn of_failure(failure: &Failure) -> Trouble {
     };
     Trouble { class: failure.class().to_string(), code, reason: failure.to_string() }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

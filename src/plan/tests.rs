@@ -7,7 +7,7 @@ use crate::fixtures::*;
 use crate::job::{Ask, JobResult, Lane};
 use crate::ledger::{Entry, Issue, IssueKind};
 use crate::plan::*;
-use crate::record::{begin, record};
+use crate::record::{adopt_stored, begin, record};
 use crate::settings::{FileContent, FileFormat};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -327,6 +327,67 @@ fn it_looks_again_when_what_a_sink_holds_expires() {
 }
 
 // ---- history and departure (L4, L17)
+
+/// The slot of `plain_slot` with a file that names its generation, as it is found at a start.
+fn started() -> (Slot, Entry) {
+    let mut slot = plain_slot();
+    file_of(&mut slot).content = FileContent::Format(FileFormat::Json);
+    let mut entry = delivered(&slot, at(0), HOUR);
+    adopt_stored(&mut entry);
+    (slot, entry)
+}
+
+#[test]
+fn after_every_start_the_sinks_are_asked_for_their_generation_before_the_first_request() {
+    let (slot, mut entry) = started();
+    check(&slot, &entry, 0, &["deliver to /accounts"], Some(3540));
+    check(&slot, &entry, 3540, &["deliver to /accounts", "recall the generation"], Some(3600));
+    check(&slot, &entry, 3600, &["recall the generation"], None);
+    record(&slot, &mut entry, JobResult::Recalled(Generation(6)), at(3600));
+    check(&slot, &entry, 3600, &[ASK_A], None);
+    grant(&slot, &mut entry, at(3600), HOUR);
+    assert_eq!(entry.generation, Generation(7), "no number is used twice");
+}
+
+#[test]
+fn a_sink_that_was_looked_at_or_fails_or_hangs_is_not_asked_again() {
+    let (slot, entry) = started();
+    let asks = |entry: &Entry, busy: &[Lane]| {
+        let plan = plan(&slot, entry, &busy.iter().cloned().collect(), at(3540));
+        plan.due.iter().any(|job| matches!(job, Job::Issue(_)))
+    };
+    assert!(!asks(&entry, &[]));
+    assert!(asks(&entry, &[Lane::Sink(sink_of("accounts"))]), "it hangs");
+    let mut failing = entry.clone();
+    fail_delivery(&slot, &mut failing, "accounts", at(1));
+    assert!(asks(&failing, &[]), "it fails");
+    let mut seen = entry;
+    deliver(&slot, &mut seen, "accounts", at(1));
+    assert!(asks(&seen, &[]), "it holds ours");
+}
+
+#[test]
+fn a_newer_access_token_replaces_at_once_what_was_left_alone() {
+    let (slot, mut entry) = started();
+    let overtaken = JobResult::Overtaken { sink: sink_of("accounts"), generation: Generation(6), expires_at: at(7200) };
+    record(&slot, &mut entry, overtaken, at(3530));
+    check(&slot, &entry, 3530, &[], Some(3540));
+    grant(&slot, &mut entry, at(3540), HOUR);
+    assert_eq!(entry.generation, Generation(7));
+    check(&slot, &entry, 3540, &["deliver to /accounts"], Some(3600));
+}
+
+#[test]
+fn what_a_kill_may_have_left_is_removed_at_expiry_where_nothing_is_to_stay() {
+    let mut slot = plain_slot();
+    slot.tokens[0].on_expired = OnExpired::Remove;
+    let mut entry = granted(&slot, at(0), HOUR);
+    assert!(entry.receipts[&sink_of("accounts")].coming);
+    adopt_stored(&mut entry);
+    check(&slot, &entry, 3600, &[ASK_A, "withdraw from /accounts"], None);
+    record(&slot, &mut entry, JobResult::Withdrawn { sink: sink_of("accounts"), result: Ok(()) }, at(3600));
+    check(&slot, &entry, 3600, &[ASK_A], None);
+}
 
 #[test]
 fn a_slot_without_history_first_reads_the_generation_that_its_sinks_hold() {

@@ -85,6 +85,7 @@ fn access_token(program: &Program, document: &Value, redactor: &Redactor) -> Res
         None => "is not a text",
         Some("") => "is empty",
         Some(token) if token.len() > MAX_TOKEN => "is longer than 64 KiB",
+        Some(token) if redactor.is_one(token) => "is a secret of ours, which was sent with the request",
         Some(token) if !is_visible(token) => "holds a space, a line break or another character that no token has",
         Some(token) => return Ok(Secret::new(token.to_owned())),
     };
@@ -156,6 +157,26 @@ mod tests {
             assert_eq!(issued.issued_at, Timestamp::from_secs(1_800_000_000));
             assert_eq!(issued.expires_at, Timestamp::from_secs(1_800_003_600), "{document}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_was_sent_is_no_access_token() {
+        let asked_at = Timestamp::from_secs(1_800_000_000);
+        let (parameters, token_url) = (Parameters::new(), "https://idp.example/token");
+        let secrets = Secrets::from([("client_secret".to_owned(), Secret::new("hunter2".into()))]);
+        let asking =
+            Asking { token_url, parameters: &parameters, secrets: &secrets, scopes: &[], context: None, ttl: None };
+        let read = |token: &str| {
+            let body = json!({ "access_token": token, "expires_in": 60 }).to_string().into();
+            let answer = Answer { status: 200, body, date: None, retry_after: None, location_host: None };
+            Preset::built_in("oauth2").unwrap().read(&asking, &answer, asked_at, asked_at)
+        };
+        for echo in ["hunter2", "aHVudGVyMg=="] {
+            let failure = read(echo).unwrap_err();
+            assert!(matches!(failure, Failure::Malformed(_)), "{failure:?}");
+            assert!(!failure.to_string().contains(echo), "{failure}");
+        }
+        assert!(read("hunter22").is_ok(), "it only begins like one");
     }
 
     #[test]

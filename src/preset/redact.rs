@@ -8,6 +8,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::failure::{Failure, Refusal};
 use crate::preset::Asking;
 use crate::secret::Secret;
 
@@ -36,6 +37,19 @@ impl Redactor {
         Self { shapes: shapes.into_iter().map(Secret::new).collect() }
     }
 
+    /// Knows every shape of `secret` alone.
+    fn of(secret: &Secret) -> Self {
+        let mut shapes = shapes("", secret.expose());
+        shapes.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        shapes.dedup();
+        Self { shapes: shapes.into_iter().map(Secret::new).collect() }
+    }
+
+    /// Whether `text` is a secret that was sent, in one of its shapes.
+    pub(crate) fn is_one(&self, text: &str) -> bool {
+        self.shapes.iter().any(|shape| shape.expose() == text)
+    }
+
     /// Whether a secret, or a piece of one, stands in `text`.
     pub(crate) fn occurs_in(&self, text: &str) -> bool {
         self.stands_whole_in(text) || self.of_secrets(&text.chars().collect::<Vec<_>>()).contains(&true)
@@ -50,10 +64,13 @@ impl Redactor {
     pub(crate) fn show(&self, text: &str) -> String {
         let joined: String = text.chars().filter(|c| is_printable(*c)).collect();
         let mut shown = if self.stands_whole_in(&joined) { joined } else { in_one_line(text) };
-        for shape in &self.shapes {
-            shown = shown.replace(shape.expose(), BLANK);
-        }
-        self.without_pieces(&shown).trim().chars().take(SHOWN).collect()
+        shown = self.blank(shown);
+        shown.trim().chars().take(SHOWN).collect()
+    }
+
+    fn blank(&self, text: String) -> String {
+        let whole = self.shapes.iter().fold(text, |text, shape| text.replace(shape.expose(), BLANK));
+        self.without_pieces(&whole)
     }
 
     fn without_pieces(&self, text: &str) -> String {
@@ -85,6 +102,25 @@ impl Redactor {
             }
         }
         found
+    }
+}
+
+/// `failure` without `secret`, which its provider knows although it was not sent with the request: the
+/// access token held, which it issued.
+#[must_use]
+pub fn without(failure: Failure, secret: &Secret) -> Failure {
+    let redactor = Redactor::of(secret);
+    let blank = |text: String| if redactor.occurs_in(&text) { redactor.blank(text) } else { text };
+    match failure {
+        Failure::Unreachable { reason, reach } => Failure::Unreachable { reason: blank(reason), reach },
+        Failure::Busy { reason, status, retry_after } => Failure::Busy { reason: blank(reason), status, retry_after },
+        Failure::Malformed(reason) => Failure::Malformed(blank(reason)),
+        Failure::NotReady(reason) => Failure::NotReady(blank(reason)),
+        Failure::Refused(refusal) => Failure::Refused(Refusal {
+            code: refusal.code.map(blank),
+            description: refusal.description.map(blank),
+            ..refusal
+        }),
     }
 }
 
@@ -139,4 +175,27 @@ fn lower_escapes(text: &str) -> String {
         let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
         whole + "%" + &digits.to_ascii_lowercase() + rest
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_blanked_whole_in_every_shape_however_short_it_is() {
+        let redactor = Redactor::of(&Secret::new("s3 c/t".to_owned()));
+        for shape in ["s3 c/t", "s3%20c%2Ft", "s3%20c%2ft", "s3+c%2Ft", "czMgYy90", "733320632f74", "733320632F74"] {
+            assert_eq!(redactor.show(&format!("not {shape} again")), "not […] again");
+        }
+        assert_eq!(redactor.show("s3 is not it"), "s3 is not it");
+    }
+
+    #[test]
+    fn a_piece_of_a_secret_is_blanked_before_anything_is_cut() {
+        let secret = "0123456789abcdefghij";
+        let redactor = Redactor::of(&Secret::new(secret.to_owned()));
+        let text = format!("{}{secret}", "x".repeat(SHOWN - 5));
+        assert!(!redactor.show(&text).contains("01234"), "the cut leaves no beginning of it");
+        assert_eq!(redactor.show(&format!("it is {}…", &secret[..17])), "it is […]…");
+    }
 }

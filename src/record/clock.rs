@@ -53,6 +53,9 @@ fn follow(receipt: &mut Receipt, of_token: Step, step: Step) {
     }
     if let Some(retry) = &mut receipt.retry {
         retry.not_before = retry.not_before.moved(step);
+        if let Some(ahead) = &mut retry.ahead {
+            ahead.expires_at = ahead.expires_at.moved(step);
+        }
     }
     receipt.gone_since = receipt.gone_since.map(|since| since.moved(step));
 }

@@ -62,14 +62,14 @@ pub fn adopt_hooks(slot: &Slot, entry: &mut Entry) -> bool {
             let is_wanted = wanted.get(name).is_some_and(|token| token.hook(kind).is_some());
             let receipt = receipts.of_mut(kind);
             if !is_wanted {
-                let ran = receipt.ran.filter(|ran| ran.generation == entry.generation);
+                let ran = receipt.ran.filter(|ran| ran.generation == entry.held_generation());
                 *receipt = HookReceipt { ran, retry: None };
             }
         }
         *receipts != HookReceipts::default()
     });
     for (name, token) in wanted.into_iter().filter(|(_, token)| token.on_change.is_some()) {
-        let generation = if had_everywhere(entry, token) { entry.generation } else { Generation::NONE };
+        let generation = if had_everywhere(entry, token) { entry.held_generation() } else { Generation::NONE };
         let receipts = hooks.entry(name.clone()).or_default();
         receipts.change.ran.get_or_insert(Ran { event: HookEvent::Changed, generation, at: None });
     }
@@ -82,7 +82,7 @@ pub fn adopt_hooks(slot: &Slot, entry: &mut Entry) -> bool {
 fn had_everywhere(entry: &Entry, token: &TokenSettings) -> bool {
     token.sinks.iter().all(|sink| {
         let held = entry.receipts.get(&sink.id).and_then(|receipt| receipt.held);
-        held.is_some_and(|held| held.generation == entry.generation)
+        held.is_some_and(|held| held.generation == entry.held_generation())
     })
 }
 
@@ -97,3 +97,7 @@ pub fn try_hooks_again(slot: &Slot, before: &Slot, entry: &mut Entry) {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

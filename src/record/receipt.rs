@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::job::Delivered;
-use crate::ledger::{Entry, Held, Receipt, SinkRetry};
+use crate::ledger::{Ahead, Entry, Held, Receipt, SinkRetry};
 use crate::name::SinkId;
 use crate::record::{Durability, unreachable_wait};
+use crate::settings::Persist;
+use crate::slot::Slot;
 use crate::time::Timestamp;
 
 /// How soon a sink that another tokend is ahead in is looked at again.
@@ -32,6 +34,7 @@ pub(crate) fn record_delivery(
                 restate: false,
                 retry: None,
                 gone_since: receipt.gone_since,
+                coming: false,
             };
             if first || changed { Durability::Lazy } else { Durability::None }
         }
@@ -42,8 +45,28 @@ pub(crate) fn record_delivery(
     }
 }
 
-/// Notes that another tokend has written a higher generation. While that lives it is left alone; once
-/// it has expired ours goes on above it, in all sinks (contract §4).
+/// The access token held is about to be brought to the files of `slot`: those to which nothing was seen
+/// to be delivered yet are named by the row that saves it. Says whether anything changed.
+pub fn name_coming(slot: &Slot, entry: &mut Entry) -> bool {
+    // Without the access token what a kill leaves behind could not be known again.
+    if entry.access_token.is_none() || slot.policy.persist == Persist::Off {
+        return false;
+    }
+    let mut changed = false;
+    for (_, sink) in slot.sinks().filter(|(_, sink)| sink.file().is_some()) {
+        let receipt = entry.receipts.entry(sink.id.clone()).or_default();
+        if receipt.held.is_none() && !receipt.coming {
+            receipt.coming = true;
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Notes that a sink holds a higher generation: another tokend wrote it, or we did while the state could
+/// not be written, and were killed. While that lives it is left alone; once it has expired ours goes on
+/// above it, in all sinks (contract §4). Before the first request after a start, what is issued then
+/// is numbered above it at once.
 pub(crate) fn record_overtaken(
     entry: &mut Entry,
     sink: &SinkId,
@@ -51,16 +74,22 @@ pub(crate) fn record_overtaken(
     now: Timestamp,
 ) -> Durability {
     if expires_at > now {
+        let raised = !entry.recalled && generation > entry.generation;
+        if raised {
+            entry.generation = generation;
+        }
         let receipt = entry.receipts.entry(sink.clone()).or_default();
-        let reason = format!("another tokend writes there: it holds generation {generation} until {expires_at}");
+        let who = "another tokend writes there, or this one did and could not save it";
+        let reason = format!("{who}: it holds generation {generation} until {expires_at}");
         let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
-        receipt.retry = Some(SinkRetry { reason, attempts, not_before: expires_at.min(now + LOOK_AGAIN) });
-        return Durability::None;
+        let ahead = Some(Ahead { generation, expires_at });
+        receipt.retry = Some(SinkRetry { reason, attempts, not_before: expires_at.min(now + LOOK_AGAIN), ahead });
+        return if raised { Durability::Lazy } else { Durability::None };
     }
-    if generation >= entry.generation {
-        entry.generation = generation.next();
-        let numbered = |token: &Arc<AccessToken>| AccessToken { generation: generation.next(), ..(**token).clone() };
-        entry.access_token = entry.access_token.as_ref().map(numbered).map(Arc::new);
+    entry.generation = entry.generation.max(generation);
+    if let Some(held) = entry.access_token.as_ref().filter(|held| held.generation <= generation) {
+        entry.generation = entry.generation.next();
+        entry.access_token = Some(Arc::new(AccessToken { generation: entry.generation, ..(**held).clone() }));
     }
     entry.receipts.entry(sink.clone()).or_default().retry = None;
     Durability::Token
@@ -85,7 +114,7 @@ pub fn record_withdrawal(entry: &mut Entry, sink: &SinkId, result: Result<(), St
 fn retry_sink(receipt: &mut Receipt, reason: String, sink: &SinkId, now: Timestamp) {
     let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
     let not_before = now + unreachable_wait(sink.as_str(), attempts, now);
-    receipt.retry = Some(SinkRetry { reason, attempts, not_before });
+    receipt.retry = Some(SinkRetry { reason, attempts, not_before, ahead: None });
 }
 
 /// What the sink holds is to be looked at, and brought up to date, at once.

@@ -7,7 +7,7 @@ use crate::fixtures::*;
 use crate::plan::next_issue;
 use crate::record::again::*;
 use crate::record::*;
-use crate::settings::Provider;
+use crate::settings::{Persist, Provider};
 
 const AN_HOUR: Duration = Duration::from_hours(1);
 
@@ -253,7 +253,7 @@ fn a_start_forgets_an_admins_wish_and_asks_every_sink() {
     let receipt = &entry.receipts[&sink_of("accounts")];
     assert!(!entry.forced && !receipt.verified && receipt.retry.is_none());
     assert_eq!(receipt.held.map(|held| held.generation), Some(Generation(1)), "our own file is known again");
-    assert!(entry.recalled);
+    assert!(!entry.recalled, "and what they hold is counted on from");
 }
 
 // ---- the same token again (L8)
@@ -453,9 +453,61 @@ fn a_higher_generation_elsewhere_is_left_alone_while_it_lives_and_then_gone_abov
     assert_eq!(record(&slot, &mut entry, overtaken(at(100)), at(1)), Durability::None);
     let retry = entry.receipts[&sink].retry.clone().unwrap();
     assert_eq!((retry.not_before, entry.generation), (at(100), Generation(1)));
-    assert!(retry.reason.starts_with("another tokend writes there: it holds generation 9 until"), "{retry:?}");
+    assert!(
+        retry.reason.contains("another tokend writes there") && retry.reason.contains("it holds generation 9 until"),
+        "{retry:?}"
+    );
     assert_eq!(record(&slot, &mut entry, overtaken(at(100)), at(100)), Durability::Token);
     let held = entry.access_token.as_ref().unwrap();
     assert_eq!((held.generation, entry.generation, held.secret.expose()), (Generation(10), Generation(10), "ours"));
     assert!(entry.receipts[&sink].retry.is_none());
+}
+
+#[test]
+fn a_higher_generation_that_a_start_finds_is_counted_on_from_at_once() {
+    let slot = plain_slot();
+    let mut entry = delivered(&slot, at(0), AN_HOUR);
+    adopt_stored(&mut entry);
+    let sink = sink_of("accounts");
+    let overtaken = || JobResult::Overtaken { sink: sink.clone(), generation: Generation(6), expires_at: at(100) };
+    assert_eq!(record(&slot, &mut entry, overtaken(), at(1)), Durability::Lazy);
+    let held = entry.access_token.as_ref().unwrap().generation;
+    assert_eq!((held, entry.generation, entry.held_generation()), (Generation(1), Generation(6), Generation(1)));
+    assert_eq!(record(&slot, &mut entry, overtaken(), at(2)), Durability::None, "said once");
+}
+
+#[test]
+fn ours_goes_above_whatever_was_found_whichever_sink_told_first() {
+    let slot = shared_slot("bank", &[("accounts", &["a"]), ("payments", &["b"])]);
+    for order in [["accounts", "payments"], ["payments", "accounts"]] {
+        let mut entry = delivered(&slot, at(0), AN_HOUR);
+        adopt_stored(&mut entry);
+        for name in order {
+            let (generation, expires_at) = if name == "accounts" { (12, at(100)) } else { (9, at(0)) };
+            let generation = Generation(generation);
+            record(&slot, &mut entry, JobResult::Overtaken { sink: sink_of(name), generation, expires_at }, at(1));
+        }
+        let held = entry.access_token.as_ref().unwrap().generation;
+        assert!(held > Generation(9), "{order:?}: {held}");
+        assert!(entry.generation >= Generation(12) || order[0] == "payments", "{order:?}: {}", entry.generation);
+        assert!(entry.receipts[&sink_of("payments")].retry.is_none());
+    }
+}
+
+// ---- what a kill leaves behind (L17)
+
+#[test]
+fn the_row_that_saves_an_access_token_names_the_files_that_are_about_to_get_it() {
+    let mut slot = plain_slot();
+    let coming = |entry: &Entry| entry.receipts.get(&sink_of("accounts")).is_some_and(|receipt| receipt.coming);
+    let mut entry = granted(&slot, at(0), AN_HOUR);
+    assert!(coming(&entry));
+    fail_delivery(&slot, &mut entry, "accounts", at(1));
+    assert!(coming(&entry), "it may be there although it was not seen to be");
+    deliver(&slot, &mut entry, "accounts", at(1));
+    assert!(!coming(&entry), "its receipt says it from now on");
+    grant(&slot, &mut entry, at(3540), AN_HOUR);
+    assert!(!coming(&entry), "as does that of the one before");
+    slot.policy.persist = Persist::Off;
+    assert!(!coming(&granted(&slot, at(0), AN_HOUR)), "what is not saved could not be known again");
 }

@@ -72,7 +72,7 @@ const SINK: Table = Table {
             example: "\"json\"",
             about: "raw: the access token, no newline. header: \"Authorization: Bearer TOKEN\" and a newline. json: one \
                     object with access_token, token_type, scope, expires_at, expires_in, issued_at, generation, name, \
-                    slot, extra. env: NAME_ACCESS_TOKEN and NAME_EXPIRES_AT for EnvironmentFile= and shells.",
+                    slot, extra; one there with a higher generation of the slot is left alone while it lives. env: NAME_ACCESS_TOKEN and NAME_EXPIRES_AT for EnvironmentFile= and shells.",
         },
         Key {
             name: "template",

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use crate::access_token::Generation;
 use crate::disk;
-use crate::disk::{Directory, Kept, Making, Wanted};
-use crate::document::generation_in;
-use crate::job::{Delivered, Fingerprint};
+use crate::disk::{Batch, Directory, Making, Wanted};
+use crate::document::{generation_in, label_in};
+use crate::job::{Delivered, Fingerprint, Written};
 use crate::settings::{FileContent, FileFormat, FileSettings};
-use crate::sink::{Sink, fingerprint};
+use crate::sink::{Put, Sink, fingerprint};
+use crate::time::Timestamp;
 
 /// A file to keep for readers.
 #[derive(Clone, Copy)]
@@ -31,16 +32,33 @@ pub struct FilePut<'a> {
     pub settings: &'a FileSettings,
     /// All that it must hold.
     pub content: Zeroizing<Vec<u8>>,
+    /// Whose access token it is, where what is there is to be looked at before it is replaced.
+    pub number: Option<Number<'a>>,
 }
+
+/// Whose access token something is, and which.
+#[derive(Clone, Copy)]
+pub struct Number<'a> {
+    /// The slot's id.
+    pub slot: &'a str,
+    /// Its number among those of the slot.
+    pub generation: Generation,
+}
+
+/// From so many characters on an access token is known by itself in a file.
+const KNOWN_BY_ITSELF: usize = 16;
 
 impl Sink for FileSink<'_> {
     fn put(&self, content: &[u8]) -> Result<Delivered, String> {
-        let put = FilePut { settings: self.settings, content: Zeroizing::new(content.to_vec()) };
-        put_all(&[put], self.own_roots).swap_remove(0)
+        let put = FilePut { settings: self.settings, content: Zeroizing::new(content.to_vec()), number: None };
+        match put_all(&[put], self.own_roots).swap_remove(0)? {
+            Put::Done(delivered) => Ok(delivered),
+            Put::Overtaken { generation, .. } => Err(format!("it holds generation {generation}")),
+        }
     }
 
     fn remove(&self, written: Fingerprint) -> Result<(), String> {
-        remove(&self.settings.path, written)
+        remove(&self.settings.path, &Written { fingerprint: Some(written), access_token: None })
     }
 }
 
@@ -48,7 +66,7 @@ impl Sink for FileSink<'_> {
 /// and none of them is delivered before that directory is synced. A directory that hangs holds up
 /// all that come after it: call this once per directory where one must not delay another.
 #[must_use]
-pub fn put_all(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Delivered, String>> {
+pub fn put_all(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Put, String>> {
     puts.chunk_by(|a, b| directory_of(&a.settings.path) == directory_of(&b.settings.path))
         .flat_map(|neighbours| put_neighbours(neighbours, own_roots))
         .collect()
@@ -60,7 +78,7 @@ pub fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-fn put_neighbours(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Delivered, String>> {
+fn put_neighbours(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Put, String>> {
     let Some(first) = puts.first() else { return Vec::new() };
     let lets_others_in = puts.iter().any(|put| put.settings.mode & 0o077 != 0);
     let making = Making { below: own_roots, mode: if lets_others_in { 0o755 } else { 0o700 } };
@@ -70,23 +88,45 @@ fn put_neighbours(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Del
     }
 }
 
-fn put_into(directory: &Directory, puts: &[FilePut<'_>]) -> Vec<Result<Delivered, String>> {
+fn put_into(directory: &Directory, puts: &[FilePut<'_>]) -> Vec<Result<Put, String>> {
     let mut people = People::default();
     let mut batch = directory.batch();
     let mut results = Vec::with_capacity(puts.len());
     for put in puts {
-        let kept = wanted(put, &mut people).and_then(|wanted| batch.keep(&wanted));
-        results.push(kept.map(|kept| delivered(kept, &put.content)));
+        let wanted = wanted(put, &mut people);
+        results.push(wanted.and_then(|wanted| put_one(directory, &mut batch, put, &wanted)));
     }
     if let Err(reason) = batch.finish() {
-        let not_durable = |result: &&mut Result<Delivered, String>| result.as_ref().is_ok_and(|it| it.written);
+        let not_durable = |result: &&mut Result<Put, String>| matches!(result, Ok(Put::Done(it)) if it.written);
         results.iter_mut().filter(not_durable).for_each(|result| *result = Err(reason.clone()));
     }
     results
 }
 
-fn delivered(kept: Kept, content: &[u8]) -> Delivered {
-    Delivered { written: kept == Kept::Written, fingerprint: fingerprint(content) }
+fn put_one(
+    directory: &Directory,
+    batch: &mut Batch<'_>,
+    put: &FilePut<'_>,
+    wanted: &Wanted<'_>,
+) -> Result<Put, String> {
+    let done = |written| Put::Done(Delivered { written, fingerprint: fingerprint(&put.content) });
+    if batch.is_right(wanted)? {
+        return Ok(done(false));
+    }
+    if let Some(ahead) = put.number.and_then(|number| ahead_of(number, directory, wanted.name)) {
+        return Ok(ahead);
+    }
+    batch.write(wanted)?;
+    Ok(done(true))
+}
+
+/// A higher generation of the same slot in the file `name`; also one that has expired: ours must be
+/// numbered above it first.
+fn ahead_of(number: Number<'_>, directory: &Directory, name: &OsStr) -> Option<Put> {
+    let label = label_in(&directory.read(name).ok()??)?;
+    let is_ahead = label.slot == number.slot && label.generation > number.generation;
+    let expires_at = Timestamp::parse_rfc3339(&label.expires_at);
+    is_ahead.then_some(Put::Overtaken { generation: label.generation, expires_at })
 }
 
 fn wanted<'a>(put: &'a FilePut<'_>, people: &mut People<'a>) -> Result<Wanted<'a>, String> {
@@ -123,14 +163,29 @@ impl<'a> People<'a> {
 
 /// Removes the file at `path` if it is what we wrote. One that is gone already is fine; one that
 /// somebody changed is left, and said.
-pub fn remove(path: &Path, written: Fingerprint) -> Result<(), String> {
+pub fn remove(path: &Path, written: &Written) -> Result<(), String> {
     let name = name_of(path)?;
     let Some(directory) = Directory::find(directory_of(path))? else { return Ok(()) };
     match directory.read(name)? {
         None => Ok(()),
-        Some(content) if fingerprint(&content) == written => directory.remove(name),
+        Some(content) if written.fingerprint == Some(fingerprint(&content)) => directory.remove(name),
+        Some(content) if holds(&content, written) => directory.remove(name),
+        // Perhaps we were killed before anything was delivered.
+        Some(_) if written.fingerprint.is_none() => Ok(()),
         Some(_) => Err(format!("{} was changed by somebody else and is left: remove it yourself", path.display())),
     }
+}
+
+/// Whether `content` was made of the access token that was about to be delivered.
+fn holds(content: &[u8], written: &Written) -> bool {
+    let Some(token) = &written.access_token else { return false };
+    let text = token.secret.expose();
+    if content == text.as_bytes() {
+        return true;
+    }
+    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+    let within = |text: &str| content.windows(text.len().max(1)).any(|window| window == text.as_bytes());
+    text.len() >= KNOWN_BY_ITSELF && (within(text) || within(quoted.trim_matches('"')))
 }
 
 /// The generation that the file still names: a slot without history counts on from it. Only json

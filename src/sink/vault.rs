@@ -14,6 +14,8 @@ use crate::sink::fingerprint;
 use crate::time::Timestamp;
 use crate::vault::{Found, Trouble, Vault};
 
+pub use crate::sink::Put;
+
 /// How often what others write at the same moment is read again.
 const CONFLICTS: usize = 4;
 
@@ -27,20 +29,6 @@ pub struct VaultPut<'a> {
     pub slot: &'a str,
     /// Its number.
     pub generation: Generation,
-}
-
-/// What came of it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It holds what it should.
-    Done(Delivered),
-    /// It holds a higher generation of the same slot: another tokend writes there.
-    Overtaken {
-        /// That generation.
-        generation: Generation,
-        /// When that expires, where it says so.
-        expires_at: Option<Timestamp>,
-    },
 }
 
 /// Makes the secret hold what it should.
@@ -101,4 +89,52 @@ fn generation_in(fields: &Map<String, Value>) -> Option<Generation> {
 fn done(put: &VaultPut<'_>, written: bool) -> Delivered {
     let text = Zeroizing::new(serde_json::to_vec(&put.fields).unwrap_or_default());
     Delivered { written, fingerprint: fingerprint(&text) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::name::Name;
+
+    /// What is to be done where `fields` are found, when generation 5 of `bank/corporate` is to be put.
+    fn verdict(fields: Option<Value>) -> &'static str {
+        let server = Name::parse("main").unwrap();
+        let place = VaultPlace { server, mount: "secret".into(), path: "api".into() };
+        let ours = json!({ "access_token": "ours", "generation": 5, "slot": "bank/corporate" });
+        let fields_of = |value: Value| value.as_object().unwrap().clone();
+        let put =
+            VaultPut { place: &place, fields: fields_of(ours), slot: "bank/corporate", generation: Generation(5) };
+        match judge(&Found { fields: fields.map(fields_of), version: None }, &put) {
+            Verdict::Same => "same",
+            Verdict::Ahead(Generation(6), Some(_)) => "ahead",
+            Verdict::Ahead(..) => "ahead of an unknown end",
+            Verdict::Older => "older",
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_left_alone_exactly_when_it_is_the_same_or_ahead_in_the_same_slot() {
+        let found = |generation: Value, slot: &str, expires_at: &str| {
+            Some(json!({ "generation": generation, "slot": slot, "expires_at": expires_at }))
+        };
+        let later = "2100-01-01T00:00:00Z";
+        for (fields, expected) in [
+            (None, "older"),
+            (Some(json!({ "access_token": "ours", "generation": 5, "slot": "bank/corporate" })), "same"),
+            (found(json!(5), "bank/corporate", later), "older"),
+            (found(json!(4), "bank/corporate", later), "older"),
+            (found(json!(6), "bank/corporate", later), "ahead"),
+            (found(json!("6"), "bank/corporate", later), "ahead"),
+            (found(json!(6), "bank/corporate", "2020-01-01T00:00:00Z"), "ahead"),
+            (found(json!(6), "bank/private", later), "older"),
+            (Some(json!({ "generation": 6 })), "ahead of an unknown end"),
+            (Some(json!({ "generation": "many", "slot": "bank/corporate" })), "older"),
+            (Some(json!({ "password": "somebody's" })), "older"),
+        ] {
+            assert_eq!(verdict(fields.clone()), expected, "{fields:?}");
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl Keeper {
             exclusive: slot.policy.exclusive,
             state: token_state(held, now),
             standing: standing(slot, case, now),
-            generation: entry.generation,
+            generation: entry.held_generation(),
             issued_at: held.map(|token| token.issued_at.to_string()),
             expires_at: held.map(|token| token.expires_at.to_string()),
             expires_in: held.map(|token| now.until(token.expires_at).as_secs()),
@@ -213,7 +213,7 @@ pub(super) fn sink_state(entry: &Entry, receipt: &Receipt) -> SinkState {
     match (&receipt.retry, held) {
         (Some(_), _) => SinkState::Failing,
         (None, None) => SinkState::Waiting,
-        (None, Some(held)) if held.generation == entry.generation => SinkState::Current,
+        (None, Some(held)) if held.generation == entry.held_generation() => SinkState::Current,
         (None, Some(_)) => SinkState::Behind,
     }
 }

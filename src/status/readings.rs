@@ -82,7 +82,7 @@ impl Keeper {
         };
         SlotReading {
             slot: Arc::clone(slot),
-            generation: entry.generation,
+            generation: entry.held_generation(),
             held,
             next_refresh: self.next_refresh(slot, entry, now),
             failures,

@@ -54,6 +54,8 @@ struct Facts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     held: Vec<HeldFacts>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    coming: Vec<SinkId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hooks: Vec<HookFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anchor: Option<Anchor>,
@@ -161,6 +163,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
         held: entry.receipts.iter().filter_map(held).collect(),
+        coming: entry.receipts.iter().filter(|(_, it)| it.coming).map(|(sink, _)| sink.clone()).collect(),
         hooks: hook_facts(&entry.hooks),
         anchor: entry.anchor.clone(),
     }
@@ -237,7 +240,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         honoured: facts.honoured.map(|HonouredFacts { schedule, until }| Honoured { schedule, until }),
         same_again: facts.same_again,
         secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
-        receipts: facts.held.into_iter().map(receipt).collect::<Option<_>>()?,
+        receipts: receipts(facts.held, facts.coming)?,
         hooks: hook_receipts(facts.hooks)?,
         anchor: facts.anchor,
         ..Entry::new(identity)
@@ -246,6 +249,11 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
 
 fn issue(IssueFacts { at, possibly }: IssueFacts) -> Issue {
     Issue { at, kind: if possibly { IssueKind::Possibly } else { IssueKind::Issued } }
+}
+
+fn receipts(held: Vec<HeldFacts>, coming: Vec<SinkId>) -> Option<BTreeMap<SinkId, Receipt>> {
+    let coming = coming.into_iter().map(|sink| Some((sink, Receipt { coming: true, ..Receipt::default() })));
+    coming.chain(held.into_iter().map(receipt)).collect()
 }
 
 fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
@@ -308,6 +316,15 @@ mod tests {
         assert_eq!(read.hooks, entry.hooks);
         let unknown = b"\0\0\0\0{\"generation\":0,\"hooks\":[{\"token\":\"a\",\"event\":\"?\",\"generation\":1}]}";
         assert!(decode(Identity::stored("a"), unknown).is_none(), "an event that is not known");
+    }
+
+    #[test]
+    fn the_sinks_that_are_about_to_get_an_access_token_outlive_the_daemon() {
+        let receipts = BTreeMap::from([(SinkId::new("/run/a"), Receipt { coming: true, ..Receipt::default() })]);
+        let entry = Entry { receipts, ..Entry::new(Identity::stored("a")) };
+        let row = encode(&entry, Persist::Encrypted).unwrap();
+        let read = decode(Identity::stored("a"), &row).unwrap();
+        assert!(read.receipts[&SinkId::new("/run/a")].coming);
     }
 
     #[test]

@@ -54,9 +54,15 @@ fn token(text: &str) -> AccessToken {
 fn full(identity: &str) -> Entry {
     let ask = Ask { scopes: vec!["a".into()], secret_choice: 2, forced: true };
     let held = Held { generation: Generation(6), expires_at: NOW, fingerprint: *b"0123456789abcdef" };
-    let retry = SinkRetry { reason: "full".into(), attempts: 3, not_before: NOW };
-    let receipt =
-        Receipt { held: Some(held), verified: true, restate: false, retry: Some(retry), gone_since: Some(NOW) };
+    let retry = SinkRetry { reason: "full".into(), attempts: 3, not_before: NOW, ahead: None };
+    let receipt = Receipt {
+        held: Some(held),
+        verified: true,
+        restate: false,
+        retry: Some(retry),
+        gone_since: Some(NOW),
+        coming: false,
+    };
     let failure = Failure::NotReady("no file".into());
     Entry {
         access_token: Some(Arc::new(token(SECRET))),

@@ -3,20 +3,25 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::access_token::Generation;
 use crate::clock::Timeline;
 use crate::document::Document;
-use crate::job::{Delivered, Fingerprint, JobResult, Outcome};
+use crate::job::{JobResult, Outcome, Written};
 use crate::name::{Identity, SinkId};
-use crate::settings::FileContent;
-use crate::sink::file::{FilePut, directory_of, generation, put_all, remove};
+use crate::settings::{FileContent, FileSettings};
+use crate::sink::Put;
+use crate::sink::file::{FilePut, Number, directory_of, generation, put_all, remove};
 use crate::sink::template_file;
-use crate::sink::vault::{Put, VaultPut};
+use crate::sink::vault::VaultPut;
 use crate::slot::Slot;
 use crate::task::Delivery;
 use crate::template;
@@ -28,6 +33,8 @@ use crate::world::home::Home;
 const LOAD: usize = 64;
 /// How many couriers share the loads of one directory at most: disks sync several files in the time of one.
 const COURIERS: usize = 4;
+/// How long a slot waits for what its sinks hold: one that hangs delays its first request by no more.
+const RECALL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The couriers, as many under way for each directory as it has loads.
 pub(crate) struct Couriers {
@@ -35,6 +42,7 @@ pub(crate) struct Couriers {
     vaults: Vaults,
     home: Home,
     rounds: Arc<Mutex<HashMap<PathBuf, Round>>>,
+    readers: Mutex<HashMap<PathBuf, Arc<Semaphore>>>,
 }
 
 /// What waits to be brought to one directory.
@@ -46,7 +54,7 @@ struct Round {
 
 impl Couriers {
     pub(crate) fn new(own_roots: Vec<PathBuf>, vaults: Vaults, home: Home) -> Self {
-        Self { own_roots: own_roots.into(), vaults, home, rounds: Arc::default() }
+        Self { own_roots: own_roots.into(), vaults, home, rounds: Arc::default(), readers: Mutex::default() }
     }
 
     /// Puts `delivery` with what else goes to its directory.
@@ -79,20 +87,39 @@ impl Couriers {
         });
     }
 
-    /// Reads the highest generation that the sinks of `slot` hold.
+    /// Reads the highest generation that the sinks of `slot` hold, as far as they say so in time.
     pub(crate) fn recall(&self, slot: Arc<Slot>) {
         let (home, vaults) = (self.home.clone(), self.vaults.clone());
+        let files: Vec<_> = slot
+            .sinks()
+            .filter(|(_, sink)| sink.holds_generation())
+            .filter_map(|(_, sink)| sink.file().cloned())
+            .map(|file| (self.readers_of(directory_of(&file.path)), file))
+            .collect();
         tokio::spawn(async move {
-            let files = Arc::clone(&slot);
-            let in_files = spawn_blocking(move || files.sinks().filter_map(|(_, sink)| generation(sink.file()?)).max());
-            let mut held = in_files.await.ok().flatten().unwrap_or(Generation::NONE);
-            for place in slot.sinks().filter_map(|(_, sink)| sink.vault()).map(|vault| &vault.place) {
-                let there = vaults.generation(place, slot.id.as_str()).await;
-                held = held.max(there.unwrap_or(Generation::NONE));
+            let highest = Arc::new(AtomicU64::new(Generation::NONE.0));
+            let in_files = files.into_iter().map(|place| read_file(place, Arc::clone(&highest), RECALL_PATIENCE));
+            let in_files: Vec<_> = in_files.map(tokio::spawn).collect();
+            let in_vaults = async {
+                for place in slot.sinks().filter_map(|(_, sink)| sink.vault()).map(|vault| &vault.place) {
+                    let there = vaults.generation(place, slot.id.as_str()).await;
+                    highest.fetch_max(there.unwrap_or(Generation::NONE).0, Ordering::Relaxed);
+                }
+            };
+            let _ = timeout(RECALL_PATIENCE, in_vaults).await;
+            for reading in in_files {
+                let _ = reading.await;
             }
-            let outcome = Outcome { identity: slot.identity.clone(), result: JobResult::Recalled(held) };
-            home.send(Timeline::present(), outcome);
+            let result = JobResult::Recalled(Generation(highest.load(Ordering::Relaxed)));
+            home.send(Timeline::present(), Outcome { identity: slot.identity.clone(), result });
         });
+    }
+
+    /// The places of those who may read in `directory` at one time: while it hangs it holds up no more threads.
+    fn readers_of(&self, directory: &Path) -> Arc<Semaphore> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = readers.entry(directory.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(COURIERS)));
+        Arc::clone(places)
     }
 
     /// Brings `delivery` to Vault: by itself, so that a server that is silent delays nobody else.
@@ -105,16 +132,30 @@ impl Couriers {
         });
     }
 
-    /// Removes from `sink` what has this `fingerprint`.
-    pub(crate) fn withdraw(&self, identity: Identity, sink: SinkId, fingerprint: Fingerprint) {
+    /// Removes from `sink` what was `written` there.
+    pub(crate) fn withdraw(&self, identity: Identity, sink: SinkId, written: Written) {
         let home = self.home.clone();
         spawn_blocking(move || {
             let path = Path::new(sink.as_str());
             // What is in Vault stays there.
-            let result = if path.is_absolute() { remove(path, fingerprint) } else { Ok(()) };
+            let result = if path.is_absolute() { remove(path, &written) } else { Ok(()) };
             home.send(Timeline::present(), Outcome { identity, result: JobResult::Withdrawn { sink, result } });
         });
     }
+}
+
+/// Raises `highest` to the generation that `file` names, if that is read in time.
+async fn read_file((readers, file): (Arc<Semaphore>, FileSettings), highest: Arc<AtomicU64>, patience: Duration) {
+    let reading = async {
+        let Ok(place) = readers.acquire_owned().await else { return };
+        let there = spawn_blocking(move || {
+            let _place = place;
+            generation(&file)
+        });
+        let there = there.await.ok().flatten().unwrap_or(Generation::NONE);
+        highest.fetch_max(there.0, Ordering::Relaxed);
+    };
+    let _ = timeout(patience, reading).await;
 }
 
 /// The next load for `directory`; the courier goes home when there is none.
@@ -138,7 +179,9 @@ fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
         let Some(settings) = delivery.sink().file() else { continue };
         match content_of(delivery, &settings.content) {
             Ok(content) => {
-                puts.push(FilePut { settings, content });
+                let number = Number { slot: delivery.slot.id.as_str(), generation: delivery.access_token.generation };
+                let names_one = delivery.sink().holds_generation();
+                puts.push(FilePut { settings, content, number: names_one.then_some(number) });
                 brought.push(item);
             }
             Err(reason) => home.send(*timeline, outcome_of(delivery, Err(reason))),
@@ -175,8 +218,16 @@ async fn bring_to_vault(delivery: &Delivery, vaults: &Vaults) -> JobResult {
         },
         None => Err("it is no secret in Vault".into()),
     };
+    result_of(delivery, result)
+}
+
+fn outcome_of(delivery: &Delivery, result: Result<Put, String>) -> Outcome {
+    Outcome { identity: delivery.slot.identity.clone(), result: result_of(delivery, result) }
+}
+
+fn result_of(delivery: &Delivery, result: Result<Put, String>) -> JobResult {
     let sink = delivery.sink().id.clone();
-    let (generation, expires_at) = (held.generation, held.expires_at);
+    let (generation, expires_at) = (delivery.access_token.generation, delivery.access_token.expires_at);
     match result {
         Ok(Put::Done(delivered)) => JobResult::Delivered { sink, generation, expires_at, result: Ok(delivered) },
         Ok(Put::Overtaken { generation, expires_at }) => {
@@ -186,9 +237,17 @@ async fn bring_to_vault(delivery: &Delivery, vaults: &Vaults) -> JobResult {
     }
 }
 
-fn outcome_of(delivery: &Delivery, result: Result<Delivered, String>) -> Outcome {
-    let (generation, expires_at) = (delivery.access_token.generation, delivery.access_token.expires_at);
-    let sink = delivery.sink().id.clone();
-    let result = JobResult::Delivered { sink, generation, expires_at, result };
-    Outcome { identity: delivery.slot.identity.clone(), result }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::FileFormat;
+
+    #[tokio::test]
+    async fn a_directory_that_hangs_holds_up_a_slot_for_a_bounded_time() {
+        let content = FileContent::Format(FileFormat::Json);
+        let file = FileSettings { path: "/hangs/a".into(), content, mode: 0o600, owner: None, group: None };
+        let highest = Arc::new(AtomicU64::new(3));
+        read_file((Arc::new(Semaphore::new(0)), file), Arc::clone(&highest), Duration::ZERO).await;
+        assert_eq!(highest.load(Ordering::Relaxed), 3, "and tells nothing");
+    }
 }

@@ -184,3 +184,23 @@ fn a_state_of_a_newer_version_is_left_alone() {
     setup.tokend(&["run"]).must_fail(78, &["state.db was written by a newer tokend", "schema 1000"]);
     assert_eq!(fs::read(setup.path("state/state.db")).unwrap(), before);
 }
+
+#[test]
+fn a_higher_generation_in_a_json_file_is_left_alone_and_what_is_issued_next_is_numbered_above_it() {
+    let setup = Setup::new();
+    let sink = format!("sinks = [{{ file = \"{}\", format = \"json\" }}]", setup.path("tokens/own").display());
+    let token = format!("[tokens.own]\nprovider = \"own\"\n{sink}\n");
+    setup.configure(&[setup.oauth2("own", ""), token]);
+    setup.run_ready().stop();
+    let forgotten = setup.read("tokens/own").unwrap().replace("\"generation\":1", "\"generation\":6");
+    setup.write("tokens/own", &forgotten);
+    let daemon = setup.run_ready();
+    wait_until("status says so", || {
+        let error = daemon.slot("own").tokens[0].sinks[0].error.clone();
+        error.is_some_and(|why| why.contains("another tokend writes there") && why.contains("generation 6"))
+    });
+    assert_eq!(setup.read("tokens/own").unwrap(), forgotten);
+    assert_eq!((daemon.slot("own").generation.0, setup.issued(Vendor::OAuth2)), (1, 1), "nothing was asked for");
+    assert_eq!(daemon.post("/v1/tokens/own/refresh").json()["generation"], 7);
+    wait_until("ours is above", || setup.read("tokens/own").unwrap().contains("\"generation\":7"));
+}

@@ -204,7 +204,7 @@ impl World for Simulated {
         match task {
             Task::Issue(slot, ask) => self.ask(&slot, ask),
             Task::Deliver(delivery) => self.deliver(&delivery),
-            Task::Withdraw { identity, sink, fingerprint } => self.withdraw(identity, sink, fingerprint),
+            Task::Withdraw { identity, sink, written } => self.withdraw(identity, sink, &written),
             Task::Recall(slot) => self.recall(&slot),
             Task::Notify(_) => unreachable!("no scenario has a hook"),
         }

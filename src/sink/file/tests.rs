@@ -3,17 +3,20 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::access_token::AccessToken;
+use crate::secret::Secret;
 
 fn settings(path: PathBuf) -> FileSettings {
     FileSettings { path, content: FileContent::Format(FileFormat::Raw), mode: 0o600, owner: None, group: None }
 }
 
 fn put<'a>(settings: &'a FileSettings, content: &str) -> FilePut<'a> {
-    FilePut { settings, content: Zeroizing::new(content.into()) }
+    FilePut { settings, content: Zeroizing::new(content.into()), number: None }
 }
 
 #[test]
@@ -35,10 +38,11 @@ fn a_file_that_fails_delays_no_other_and_results_keep_their_order() {
     let reasons = ["", "a directory", "no user \"no-such-user\"", "gone does not exist", "", ""];
     for ((result, reason), file) in results.iter().zip(reasons).zip(&files) {
         match result {
-            Ok(delivered) => {
+            Ok(Put::Done(delivered)) => {
                 assert!(reason.is_empty() && delivered.written);
                 assert_eq!(fs::read(&file.path).unwrap(), file.path.to_str().unwrap().as_bytes());
             }
+            Ok(other) => panic!("{other:?}"),
             Err(said) => assert!(!reason.is_empty() && said.contains(reason), "{said}"),
         }
     }
@@ -70,9 +74,11 @@ fn the_generation_is_read_back_from_json_only() {
     assert_eq!(generation(&json), None);
 }
 
+const WRITTEN: Written = Written { fingerprint: Some([0; 16]), access_token: None };
+
 #[test]
 fn removing_from_a_directory_that_is_gone_is_fine() {
-    assert_eq!(remove(Path::new("/no/such/place/token"), Fingerprint::default()), Ok(()));
+    assert_eq!(remove(Path::new("/no/such/place/token"), &WRITTEN), Ok(()));
 }
 
 #[test]
@@ -87,4 +93,76 @@ fn what_a_killed_daemon_left_is_swept_in_every_directory() {
     let files = ["one/a", "two/a", "gone/a"].map(|name| settings(at(name)));
     assert_eq!(sweep(&files), 2);
     assert!(at("one/.b.tokend-abcdef").exists());
+}
+
+/// What a `format` file at `path` holds of the slot and generation named by `number`, until `expires_at`.
+fn told(slot: &str, generation: u64, expires_at: &str) -> String {
+    format!(r#"{{"access_token": "x", "slot": "{slot}", "generation": {generation}, "expires_at": "{expires_at}"}}"#)
+}
+
+#[test]
+fn a_higher_generation_of_the_same_slot_is_never_written_over() {
+    let place = TempDir::new().unwrap();
+    let file = settings(place.path().join("a"));
+    let number = Some(Number { slot: "bank/corporate", generation: Generation(5) });
+    let put = |number| FilePut { settings: &file, content: Zeroizing::new(b"ours".to_vec()), number };
+    for expires_at in ["2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z"] {
+        fs::write(&file.path, told("bank/corporate", 6, expires_at)).unwrap();
+        let expires_at = Timestamp::parse_rfc3339(expires_at);
+        let result = put_all(&[put(number)], &[]).remove(0);
+        assert_eq!(result, Ok(Put::Overtaken { generation: Generation(6), expires_at }));
+        assert_ne!(fs::read(&file.path).unwrap(), b"ours");
+    }
+    let overwritten = [
+        (told("bank/corporate", 5, "2100-01-01T00:00:00Z"), number, "the same one"),
+        (told("bank/private", 6, "2100-01-01T00:00:00Z"), number, "of another slot"),
+        (told("bank/corporate", 6, "2100-01-01T00:00:00Z"), None, "where generations are not named"),
+        ("not json".to_owned(), number, "of somebody else"),
+    ];
+    for (before, number, what) in overwritten {
+        fs::write(&file.path, before).unwrap();
+        let result = put_all(&[put(number)], &[]).remove(0);
+        assert!(matches!(result, Ok(Put::Done(Delivered { written: true, .. }))), "{what}: {result:?}");
+        assert_eq!(fs::read(&file.path).unwrap(), b"ours", "{what}");
+    }
+}
+
+#[test]
+fn what_a_kill_left_is_known_by_the_access_token_in_it_and_nothing_else_is_removed() {
+    let place = TempDir::new().unwrap();
+    let path = place.path().join("a");
+    let written = |text: &str, fingerprint| Written { fingerprint, access_token: Some(Arc::new(token(text))) };
+    let long = r#"a-long-access"token"#;
+    let ours = [
+        (long, long.to_owned()),
+        (long, format!("Authorization: Bearer {long}\n")),
+        (long, serde_json::json!({ "access_token": long }).to_string()),
+        ("short", "short".to_owned()),
+    ];
+    for (text, content) in ours {
+        for fingerprint in [None, Some([0; 16])] {
+            fs::write(&path, &content).unwrap();
+            assert_eq!(remove(&path, &written(text, fingerprint)), Ok(()));
+            assert!(!path.exists(), "{content}");
+        }
+    }
+    for (text, content) in [(long, "precious"), ("short", "shorter"), (long, "")] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(remove(&path, &written(text, None)), Ok(()), "it was never ours");
+        assert!(remove(&path, &written(text, Some([0; 16]))).unwrap_err().contains("somebody else"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+fn token(text: &str) -> AccessToken {
+    let moment = Timestamp::from_secs(0);
+    AccessToken {
+        secret: Secret::new(text.to_owned()),
+        token_type: "Bearer".into(),
+        scopes: vec![],
+        issued_at: moment,
+        expires_at: moment,
+        generation: Generation(1),
+        extra: BTreeMap::new(),
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokend::access_token::Generation;
 use tokend::clock::Timeline;
 use tokend::daemon::Happening;
-use tokend::job::{Ask, Delivered, JobResult, Outcome};
+use tokend::job::{Ask, Delivered, JobResult, Outcome, Written};
 use tokend::name::{Identity, SinkId};
 use tokend::settings::{FileContent, FileFormat};
 use tokend::slot::Slot;
@@ -123,7 +123,7 @@ impl Simulated {
         );
     }
 
-    pub(super) fn withdraw(&mut self, identity: Identity, sink: SinkId, fingerprint: [u8; 16]) {
+    pub(super) fn withdraw(&mut self, identity: Identity, sink: SinkId, written: &Written) {
         let index = self.slots[&identity];
         self.judge.withdrawing(sink.as_str());
         self.digest(&[3, index as u64]);
@@ -132,7 +132,14 @@ impl Simulated {
             Some((until, hangs)) => (if hangs { until - self.now } else { 5 }, Err("read-only file system".to_owned())),
             None => (self.rng(3).between(1, 50), Ok(())),
         };
-        let remove = result.is_ok().then(|| (sink.clone(), fingerprint));
+        let is_ours = |content: &&Content| {
+            let token = written.access_token.as_ref();
+            written.fingerprint == Some(content.fingerprint)
+                || token.is_some_and(|token| token.secret.expose() == content.text)
+        };
+        let there = self.judge.contents.get(&sink_at(sink.as_str())).filter(is_ours);
+        let fingerprint = there.map(|content| content.fingerprint).filter(|_| result.is_ok());
+        let remove = fingerprint.map(|fingerprint| (sink.clone(), fingerprint));
         let outcome = Outcome { identity, result: JobResult::Withdrawn { sink, result } };
         self.later(
             after,
