@@ -119,9 +119,12 @@ fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
 pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
     let hold = retry_hold(entry);
     let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
-    let forced = forced_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
-    let scheduled = scheduled_at(slot, entry).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
-    let forced = forced.min(scheduled);
+    let early = forced_at(slot, entry, now).min(scheduled_at(slot, entry));
+    let forced = if early == Timestamp::NEVER {
+        early
+    } else {
+        early.max(hold).max(budget_hold(slot, entry, Reason::Forced, now))
+    };
     let ask = |forced| Ask {
         scopes: scopes_to_ask(slot, entry, now),
         secret_choice: entry.secret.index(slot.provider.secret_choices()),
