@@ -131,7 +131,7 @@ impl Scenario {
 
 fn common_trouble(rng: &mut Rng, endpoints: usize, slots: usize) -> What {
     let endpoint = rng.below(endpoints);
-    match rng.below(8) {
+    match rng.below(9) {
         0 => What::State,
         1 => What::SinkFails(rng.below(slots)),
         2 => What::SinkHangs(rng.below(slots)),
@@ -139,6 +139,7 @@ fn common_trouble(rng: &mut Rng, endpoints: usize, slots: usize) -> What {
         4 => What::Endpoint(endpoint, Mood::Busy(503)),
         5 => What::Endpoint(endpoint, Mood::Closed(120)),
         6 => What::Account(rng.below(slots), Mood::Patience(300)),
+        7 => What::HooksFail,
         _ => What::Endpoint(endpoint, Mood::Unreachable),
     }
 }
@@ -168,6 +169,7 @@ fn plain_token(number: usize) -> Token {
         scopes: BTreeSet::from([0]),
         sinks: BTreeMap::new(),
         removes: false,
+        hooked: number % 20 == 0,
         every: None,
     }
 }
@@ -204,6 +206,7 @@ fn token(rng: &mut Rng, accounts: &[Account], number: usize, sinks: &mut usize) 
         scopes: if scopes.is_empty() { BTreeSet::from([rng.below(SCOPES)]) } else { scopes },
         sinks: (first..*sinks).map(|sink| (sink, rng.chance(30))).collect(),
         removes: rng.chance(30),
+        hooked: rng.chance(40),
         every: rng.chance(40).then(|| rng.pick(&[5, 10, 30, 60])),
         ..plain_token(number)
     }
@@ -221,11 +224,12 @@ fn trouble(rng: &mut Rng, spec: &Spec, end: Ms) -> Trouble {
         to = from + rng.stretched(SECOND, 2 * HOUR);
     }
     let sink = rng.below(6);
-    let what = match rng.below(11) {
+    let what = match rng.below(12) {
         0 => What::SinkFails(sink),
         1 => What::SinkHangs(sink),
         2 => What::State,
         10 => What::StateHangs,
+        11 => What::HooksFail,
         3..=6 => What::Endpoint(rng.below(2), mood(rng)),
         _ => What::Account(rng.below(spec.accounts.len()), mood(rng)),
     };
@@ -269,7 +273,7 @@ fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
 fn change(rng: &mut Rng, spec: &Spec, number: usize) -> Change {
     let token = format!("token{}", rng.below(spec.tokens.len()));
     let account = rng.below(spec.accounts.len());
-    match rng.below(12) {
+    match rng.below(13) {
         0 => Change::Drop(token),
         1 => {
             let mut sinks = 20 + number;
@@ -282,6 +286,7 @@ fn change(rng: &mut Rng, spec: &Spec, number: usize) -> Change {
         7 => Change::TakeSink(token, rng.below(6), rng.chance(30)),
         8 => Change::DropSink(token, rng.below(6)),
         9 => Change::FlipRemoval(token),
+        11 => Change::FlipHook(token),
         10 => Change::Lead(account, rng.pick(&[None, Some(0), Some(30 * SECOND), Some(2 * MINUTE)])),
         _ => Change::TakeBack,
     }

@@ -30,6 +30,7 @@ use state::{Hanging, Rows};
 
 mod acts;
 mod clocks;
+mod hooks;
 mod lives;
 mod nap;
 mod outside;
@@ -206,7 +207,7 @@ impl World for Simulated {
             Task::Deliver(delivery) => self.deliver(&delivery),
             Task::Withdraw { identity, sink, fingerprint } => self.withdraw(identity, sink, fingerprint),
             Task::Recall(slot) => self.recall(&slot),
-            Task::Notify(_) => unreachable!("no scenario has a hook"),
+            Task::Notify(notification) => self.notify(notification),
         }
         self.step();
     }

@@ -15,7 +15,12 @@ impl Judge {
         self.find_pauses(&saved.paused, saved.is_lost);
         (self.ahead, self.clock_set_at) = (saved.ahead, now);
         self.failing_since = None;
+        self.is_stopping = false;
         self.remember_patience(saved.is_lost);
+        self.remember_hooks();
+        if saved.is_lost {
+            self.forget_hooks(None);
+        }
         self.shelf.clear();
         for slot in &mut self.slots {
             slot.asking = None;
@@ -107,6 +112,7 @@ impl Judge {
             let every = wish.tokens.first().and_then(|token| self.spec.schedule_of(&self.spec.tokens[*token]));
             self.adopt_schedule(slot, every);
         }
+        self.adopt_hooks();
         let contents = self.contents.keys().copied();
         for sink in before.into_iter().chain(contents).filter(|sink| !self.wishes.contains_key(sink)) {
             self.unwished.entry(sink).or_insert(now);

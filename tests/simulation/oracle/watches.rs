@@ -21,6 +21,7 @@ impl Judge {
             Watch::Moment(slot) => self.look_at_moment(slot, sky),
             Watch::Sink(sink) => self.look_at_sink(sink, sky),
             Watch::Gone(sink) => self.look_whether_gone(sink, sky),
+            Watch::Hooks(slot) => self.look_at_hooks(slot, sky),
             Watch::Saved => self.look_whether_saved(sky),
         }
     }
@@ -137,6 +138,7 @@ impl Judge {
             .chain([(Ms::MIN, since)])
             .chain(rate)
             .chain(held.filter(|(_, until)| *until > from))
+            .chain(self.patience.get(&case.account).map(|until| (from, *until + MINUTE)))
             .chain(self.budget_wait(case, from))
             .filter(|(begin, end)| *end > from && *begin < to)
             .map(|(begin, end)| (begin.max(from), end))

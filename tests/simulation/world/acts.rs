@@ -56,6 +56,7 @@ impl Simulated {
             }
             Act::Stop { down } => {
                 self.stopping = Some((self.now, down));
+                self.judge.is_stopping = true;
                 self.tell(|| "    it is told to stop".to_owned());
                 Some(Happening::Event(Event::Stop))
             }
