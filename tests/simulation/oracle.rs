@@ -11,6 +11,7 @@ use super::spec::Spec;
 pub mod admins;
 mod answers;
 mod case;
+mod clocks;
 pub mod deliveries;
 mod hooks;
 mod lives;
@@ -84,6 +85,8 @@ pub struct Judge {
 #[derive(Debug, Default)]
 pub struct Saved {
     pub is_lost: bool,
+    /// The machine was booted.
+    pub booted: bool,
     /// How far the clock that it goes by is ahead of true time.
     pub ahead: Ms,
     /// Slots that an admin wants no requests for.

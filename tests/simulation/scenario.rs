@@ -41,9 +41,10 @@ pub enum Act {
     Suspend(Ms),
     /// Somebody sets the wall clock.
     SetClock(Ms),
-    /// The machine goes down at once, and comes back after a while.
+    /// The machine goes down at once, and comes back after a while with a wall clock that is so far off.
     Reboot {
         down: Ms,
+        off: Ms,
     },
     /// An admin wants no requests for a token, or wants them again.
     Pause(String),
@@ -63,6 +64,13 @@ impl Scenario {
         let troubles = (0..rng.below(7)).map(|_| trouble(&mut rng, &spec, end)).collect();
         let mut acts: Vec<(Ms, Act)> =
             (0..rng.below(8)).map(|number| (rng.between(0, end), act(&mut rng, &spec, number))).collect();
+        let wrong = |(at, act): &(Ms, Act)| match act {
+            Act::Reboot { down, off } if *off != 0 => Some((at + down, -off)),
+            _ => None,
+        };
+        // Somebody sets a wrong clock right.
+        let right: Vec<(Ms, Ms)> = acts.iter().filter_map(wrong).collect();
+        acts.extend(right.into_iter().map(|(at, by)| (at + rng.stretched(SECOND, 2 * HOUR), Act::SetClock(by))));
         acts.sort_by_key(|(at, _)| *at);
         Self { seed, end, spec, troubles, acts, speaks: true }
     }
@@ -117,7 +125,7 @@ impl Scenario {
             let kill = Act::Kill { steps: rng.below(40), down, loses_state: false };
             scenario.acts.push((at + rng.between(0, DAY), kill));
             let other = match rng.below(6) {
-                0 => Act::Reboot { down },
+                0 => Act::Reboot { down, off: 0 },
                 1 => Act::Suspend(rng.stretched(MINUTE, 3 * HOUR)),
                 2 | 3 => Act::SetClock(rng.stretched(6 * SECOND, DAY) * rng.pick(&[1, -1])),
                 _ => continue,
@@ -263,7 +271,7 @@ fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
         4 => Act::Suspend(rng.stretched(SECOND, 3 * HOUR)),
         5 | 6 => Act::Refresh(some_token(rng)),
         7 | 8 => Act::SetClock(rng.stretched(6 * SECOND, 3 * DAY) * rng.pick(&[1, -1])),
-        9 => Act::Reboot { down },
+        9 => Act::Reboot { down, off: rng.pick(&[0, 1, -1]) * rng.stretched(6 * SECOND, 3 * DAY) },
         10 => Act::Pause(some_token(rng)),
         11 | 12 => Act::Resume(some_token(rng)),
         _ => Act::Edit(change(rng, spec, number)),

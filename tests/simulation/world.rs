@@ -41,8 +41,8 @@ mod state;
 pub enum Ending {
     /// The scenario is over, or a law was broken.
     Over,
-    /// Killed, and back after so long.
-    Killed { down: Ms, loses_state: bool, reboots: bool },
+    /// Killed, and back after so long; whether the machine is booted, into a wall clock that is so far off.
+    Killed { down: Ms, loses_state: bool, reboots: Option<Ms> },
 }
 
 /// How much happened.
@@ -88,6 +88,8 @@ pub struct Simulated {
     /// When the present turn began.
     turn_at: Ms,
     down_since: Ms,
+    /// The machine was booted before the present life.
+    booted: bool,
 }
 
 impl Simulated {
@@ -120,6 +122,7 @@ impl Simulated {
             idle: 0,
             turn_at: 0,
             down_since: 0,
+            booted: false,
             scenario,
         }
     }

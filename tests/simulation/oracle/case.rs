@@ -95,12 +95,16 @@ pub(super) struct Asking {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) text: String,
+    /// When it truly was asked for; the next two are as the daemon believes.
+    pub(super) came_at: Ms,
     pub(super) asked_at: Ms,
     pub(super) expires_at: Ms,
     pub(super) scopes: BTreeSet<String>,
     pub(super) asked: BTreeSet<String>,
     /// Not asked before this, because the same access token came again.
     pub(super) same_again: Option<Ms>,
+    /// It is from before a reboot: the wall clock says when it ends.
+    pub(super) by_wall: bool,
     pub(super) is_saved: bool,
     /// When it was saved first.
     pub(super) saved_at: Ms,

@@ -140,7 +140,7 @@ impl Judge {
         for token in wanted.tokens.iter().filter(|token| !exclusive || held.covers(&token.scopes)) {
             let Some(hook) = self.hooks.get_mut(&token.name).filter(|hook| hook.slot == slot) else { continue };
             // One that is new need not be run for what was there before.
-            let is_new = hook.wanted.is_none_or(|since| since > held.asked_at);
+            let is_new = hook.wanted.is_none_or(|since| since > held.came_at);
             let holds = |sink: &usize| {
                 self.contents.get(sink).is_some_and(|content| content.slot == slot && content.text == held.text)
             };

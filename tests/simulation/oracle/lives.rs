@@ -13,7 +13,7 @@ impl Judge {
         self.pauses.push_back((down_since, now));
         self.is_away = false;
         self.find_pauses(&saved.paused, saved.is_lost);
-        (self.ahead, self.clock_set_at) = (saved.ahead, now);
+        self.follow(saved.ahead, saved.booted);
         self.failing_since = None;
         self.is_stopping = false;
         self.remember_patience(saved.is_lost);
@@ -36,6 +36,9 @@ impl Judge {
                 // What a slot that shares nothing may have issued counts for nobody (L16).
                 slot.counted.retain(|_| self.spec.accounts[slot.account].is_exclusive());
             }
+        }
+        for slot in 0..self.slots.len() {
+            self.look_by_the_new_clock(slot);
         }
         for (slot, at, scopes) in &saved.intentions {
             let possibly = Counted { at: *at, arrived: false, is_saved: true, is_known: true };
