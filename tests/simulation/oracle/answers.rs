@@ -153,7 +153,7 @@ impl Judge {
         };
         let longest = case.live(now).map_or(Ms::MAX, |held| ((held.expires_at - now) / 2).max(5 * SECOND));
         case.not_before = now + wait.min(longest) - 2;
-        case.wait(now, now + wait.min(longest));
+        case.wait_refused(now, now + wait.min(longest));
     }
 
     /// L12: who is held back, and for how long.

@@ -51,11 +51,16 @@ impl Judge {
                 counted.push_back(possibly);
             }
         }
-        // What was written last and not noted before it was killed is not known to be ours.
+        self.overlook_what_was_not_noted(saved);
+        self.adopt();
+    }
+
+    /// TOLERATED: what was written within a second of a kill, and is not wished for any more at the
+    /// start, is not known to be ours, and stays.
+    fn overlook_what_was_not_noted(&mut self, saved: &Saved) {
         let is_known = |sink: &usize, content: &Content| saved.sinks.get(sink) == Some(&content.fingerprint);
         let wishes = self.spec.wished_sinks();
         self.contents.retain(|sink, content| wishes.contains(sink) || is_known(sink, content));
-        self.adopt();
     }
 
     /// Who asked for patience gets it also after a start, as far as it was saved for slots that are wanted.
