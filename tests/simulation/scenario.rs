@@ -177,7 +177,7 @@ fn plain_token(number: usize) -> Token {
         scopes: BTreeSet::from([0]),
         sinks: BTreeMap::new(),
         removes: false,
-        hooked: number % 20 == 0,
+        hooked: number.is_multiple_of(20),
         every: None,
     }
 }

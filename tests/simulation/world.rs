@@ -262,7 +262,7 @@ impl World for Simulated {
             Seen::Turned => {
                 self.judge.turned();
                 self.turns += 1;
-                if self.scenario.speaks && self.turns % 3 == 0 {
+                if self.scenario.speaks && self.turns.is_multiple_of(3) {
                     self.check_agenda(keeper);
                 }
             }

@@ -67,7 +67,9 @@ impl Judge {
                 case.granted_at >= asked_at && case.held.as_ref().is_some_and(|held| held.text == text)
             }
             (Wish::Refresh, Told::Failed) => case.failed_at >= asked_at,
-            (Wish::Refresh, Told::NotBefore(until)) => until > self.now && self.must_wait(slot),
+            (Wish::Refresh, Told::NotBefore(until)) => {
+                until > self.now && (until < self.now + SECOND || self.must_wait(slot))
+            }
             (Wish::Refresh | Wish::Pause, Told::Paused) => case.paused.is_some() || case.resumed_at >= asked_at,
             (Wish::Resume, Told::Resumed) => true,
             _ => false,

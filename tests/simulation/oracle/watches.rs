@@ -66,6 +66,10 @@ impl Judge {
             let words = format!("{} has no valid access token although the last 20 s of the lead were good", case.key);
             return self.broken("numbers", words);
         }
+        // Who answers with the same access token until late would not have issued earlier.
+        if account.same_until.is_some_and(|until| until < lead) {
+            return;
+        }
         // Here L11 wins: a slot that was refused may wait for longer than that.
         let mut good_since = asks_from;
         for (from, to) in self.troubled(case, asks_from, now, sky).into_iter().chain([(now, now)]) {
@@ -230,7 +234,10 @@ impl Judge {
     /// L16: everything is saved as soon as that works.
     fn look_whether_saved(&mut self, sky: &Sky) {
         let now = self.now;
-        if sky.disk(now) != Disk::Works || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND) {
+        if sky.disk(now - 12 * SECOND) != Disk::Works
+            || sky.disk(now) != Disk::Works
+            || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND)
+        {
             return;
         }
         let unsaved =
@@ -272,7 +279,9 @@ impl Judge {
 /// What of `all` lies between `from` and `to`: ordered, and joined where they touch.
 fn joined(mut all: Vec<(Ms, Ms)>, (from, to): (Ms, Ms)) -> Vec<(Ms, Ms)> {
     all.retain(|(begin, end)| *end > from && *begin < to);
-    all.iter_mut().for_each(|(begin, _)| *begin = from.max(*begin));
+    for (begin, _) in &mut all {
+        *begin = from.max(*begin);
+    }
     all.sort_unstable();
     let mut joined: Vec<(Ms, Ms)> = Vec::new();
     for (begin, end) in all {
