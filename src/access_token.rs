@@ -67,6 +67,27 @@ pub struct AccessToken {
     pub generation: Generation,
     /// What the preset exports to readers.
     pub extra: BTreeMap<String, serde_json::Value>,
+    /// What its two moments are measured by.
+    pub clock: Clock,
+}
+
+/// What the moments of an access token are measured by, when the wall clock is set (L9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// The clock that counts since this boot: they move along.
+    #[default]
+    Boot,
+    /// The wall clock, because they are from before the machine was booted: they stay.
+    Wall,
+}
+
+impl Clock {
+    /// Whether it is the one that nobody can set.
+    #[must_use]
+    pub fn is_of_boot(&self) -> bool {
+        *self == Self::Boot
+    }
 }
 
 impl AccessToken {
@@ -76,11 +97,18 @@ impl AccessToken {
         now < self.expires_at
     }
 
-    /// It again after the wall clock, which showed `before`, was set by `step`. One that was asked
-    /// for in the future of that clock is from before a reboot into a wrong time: it knows better.
+    /// By how much its moments move when the wall clock, which showed `before`, is set by `step`. One
+    /// from before a reboot goes by the wall clock, also by one that was wrong and is set right; one
+    /// that was asked for in the future of that clock must be such a one.
+    #[must_use]
+    pub fn step(&self, step: Step, before: Timestamp) -> Step {
+        if self.clock == Clock::Wall || self.issued_at > before { Step::NONE } else { step }
+    }
+
+    /// It again after the wall clock, which showed `before`, was set by `step`.
     #[must_use]
     pub fn follow_clock(&self, step: Step, before: Timestamp) -> Self {
-        let step = if self.issued_at > before { Step::NONE } else { step };
+        let step = self.step(step, before);
         let (issued_at, expires_at) = (self.issued_at.moved(step), self.expires_at.moved(step));
         Self { issued_at, expires_at, ..self.clone() }
     }

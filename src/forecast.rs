@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::access_token::{AccessToken, Generation};
+use crate::access_token::{AccessToken, Clock, Generation};
 use crate::config::Config;
 use crate::plan::{lead, renewal_of};
 use crate::secret::Secret;
@@ -117,6 +117,7 @@ fn imagined(slot: &Slot, issued_at: Timestamp, generation: u64) -> AccessToken {
         expires_at: issued_at + slot.policy.expected_lifetime,
         generation: Generation(generation),
         extra: BTreeMap::new(),
+        clock: Clock::Boot,
     }
 }
 

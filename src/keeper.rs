@@ -91,7 +91,7 @@ impl Keeper {
         for mut entry in stored {
             adopt_stored(&mut entry);
             if entry.anchor.take().is_some() {
-                // From now on its moments are measured by this boot, whatever becomes of the wall clock.
+                // From now on its moments are measured by this boot, all but the access token's.
                 keeper.savings.note(&entry.identity, Durability::Lazy, now);
             }
             keeper.cases.insert(entry.identity.clone(), Case::new(entry));

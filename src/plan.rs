@@ -120,11 +120,14 @@ fn needs_recall(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>) -> bool {
 /// When the next request leaves, and what it asks; never while an admin wants none.
 #[must_use]
 pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
-    let hold = retry_hold(entry);
+    let hold = retry_hold(entry, now);
     let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
-    let forced = forced_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
-    let scheduled = scheduled_at(slot, entry).max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
-    let forced = forced.min(scheduled);
+    let early = forced_at(slot, entry, now).min(scheduled_at(slot, entry));
+    let forced = if early == Timestamp::NEVER {
+        early
+    } else {
+        early.max(hold).max(budget_hold(slot, entry, Reason::Forced, now))
+    };
     let ask = |forced| Ask {
         scopes: scopes_to_ask(slot, entry, now),
         secret_choice: entry.secret.index(slot.provider.secret_choices()),
@@ -225,9 +228,11 @@ pub fn scopes_to_ask(slot: &Slot, entry: &Entry, now: Timestamp) -> Vec<String> 
     }
 }
 
-/// However short the tokens live: never two in one moment.
-fn retry_hold(entry: &Entry) -> Timestamp {
-    let breath = entry.issues.last().map_or(Timestamp::EPOCH, |issue| issue.at + BREATH);
+/// However short the tokens live: never two in one moment. What lies in the future is from before a
+/// reboot into a clock that is behind.
+fn retry_hold(entry: &Entry, now: Timestamp) -> Timestamp {
+    let last = entry.issues.last().filter(|issue| issue.at <= now);
+    let breath = last.map_or(Timestamp::EPOCH, |issue| issue.at + BREATH);
     match &entry.standing {
         Standing::Good => breath,
         Standing::Failing(retry) => retry.not_before.max(breath),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access_token::{AccessToken, Generation, Issued};
+use crate::access_token::{AccessToken, Clock, Generation, Issued};
 use crate::failure::{Class, Failure, Refusal};
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
@@ -124,6 +124,7 @@ fn take_new_token(entry: &mut Entry, issued: Issued, scopes: Vec<String>) {
         expires_at: issued.expires_at,
         generation: entry.generation,
         extra: issued.extra,
+        clock: Clock::Boot,
     }));
 }
 
@@ -251,13 +252,17 @@ const MOST_ISSUES: usize = 1000;
 
 /// What an entry found in the state means at start: a request that was under way counts as
 /// possibly issued and is not repeated before it is due, and what the sinks hold is not known
-/// until they were looked at (L4, L15).
+/// until they were looked at (L4, L15). After a reboot its access token goes by the wall clock (L9).
 pub fn adopt_stored(entry: &mut Entry) {
     if let Some(Intention { at, ask }) = entry.intention.take() {
         entry.issues.push(Issue { at, kind: IssueKind::Possibly });
         if ask.forced {
             entry.denied = Some(Denied { scopes: ask.scopes, at, outright: false });
         }
+    }
+    if entry.anchor.is_some() {
+        let from_before = |token: &mut Arc<AccessToken>| Arc::make_mut(token).clock = Clock::Wall;
+        entry.access_token.iter_mut().for_each(from_before);
     }
     entry.forced = false;
     // What was handed out while the state could not be written is known by the sinks alone.

@@ -3,17 +3,20 @@
 //! event a judge who knows only the laws looks at what a bystander would see.
 //!
 //! A seed gives the same run on every machine. Environment: `TOKEND_SIM_SEED` repeats one run,
-//! `TOKEND_SIM_SEEDS` is how many short runs there are, `TOKEND_SIM_DAYS` and `TOKEND_SIM_SLOTS` how
-//! long and large the fleet is. A long night:
-//! `TOKEND_SIM_SEEDS=100000 TOKEND_SIM_DAYS=3650 cargo test --test simulation -- --nocapture`.
+//! `TOKEND_SIM_SEEDS` is how many short runs there are, `TOKEND_SIM_FLEETS` how many fleets,
+//! `TOKEND_SIM_DAYS` and `TOKEND_SIM_SLOTS` how long and large each is. A long night:
+//! `TOKEND_SIM_SEEDS=100000 TOKEND_SIM_FLEETS=10 cargo test --test simulation -- --nocapture`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 #![allow(clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "numbers of the simulation are small")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "reads how long to run, and how fast it was")]
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use simulation::moment::{DAY, HOUR};
-use simulation::run::{Proof, play, prove};
+use simulation::oracle::Violation;
+use simulation::run::{Proof, Verdict, play, prove};
 use simulation::scenario::Scenario;
 use simulation::world::Tally;
 
@@ -53,17 +56,36 @@ fn a_seed_gives_the_same_run_again() {
     }
 }
 
+/// What comes of `work` for each number below `count`, in order; all processors do their share.
+fn on_all_processors<T: Send>(count: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let next = AtomicU64::new(0);
+    let share = || {
+        let mut done = Vec::new();
+        while let Some(number) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count) {
+            done.push((number, work(number)));
+        }
+        done
+    };
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut done: Vec<(u64, T)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(share)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, what)| what).collect()
+}
+
 #[test]
 fn every_law_holds_under_every_fault() {
     let (count, started) = (setting("TOKEND_SIM_SEEDS", 2000), Instant::now());
-    let mut requests = 0;
-    let mut failed = Vec::new();
-    for seed in 0..count {
+    let runs = on_all_processors(count, |seed| {
         let verdict = play(&Scenario::short(seed), false);
-        requests += verdict.tally.requests;
-        failed.extend(verdict.violation.map(|violation| (seed, violation)));
-    }
-    println!("{count} short runs, {requests} requests in {:.1} s", started.elapsed().as_secs_f64());
+        (verdict.tally.requests, verdict.violation.map(|violation| (seed, violation)))
+    });
+    let requests: u64 = runs.iter().map(|(requests, _)| requests).sum();
+    let failed: Vec<(u64, Violation)> = runs.into_iter().filter_map(|(_, broken)| broken).collect();
+    let took = started.elapsed().as_secs_f64();
+    println!("{count} short runs, {requests} requests in {took:.1} s: {:.0} runs a second", count as f64 / took);
     for (seed, violation) in &failed {
         println!("seed {seed}: {} {}", violation.law, violation.words);
     }
@@ -77,11 +99,11 @@ fn every_law_holds_under_every_fault() {
 fn a_healthy_world_reaches_quiet_and_stays_there() {
     for seed in 0..100 {
         let scenario = Scenario::healthy(seed);
-        let Tally { requests, issued, saves, .. } = play(&scenario, false).tally;
+        let Verdict { tally: Tally { requests, issued, saves, .. }, violation, .. } = play(&scenario, false);
         let again: u64 = scenario.spec.accounts.iter().map(|account| u64::from(account.same_until.is_some())).sum();
         assert!(again > 0 || requests == issued, "seed {seed}: a request for each access token, and no other");
         assert!(saves <= 6 * requests, "seed {seed}: {saves} saves for {requests} requests");
-        let story = prove(&scenario, "a_healthy_world").err();
+        let story = violation.and_then(|_| prove(&scenario, "cargo test --test simulation -- a_healthy").err());
         assert_eq!(story, None, "seed {seed}");
     }
 }
@@ -94,18 +116,18 @@ fn a_thousand_slots_that_are_due_at_once_queue_in_the_order_of_their_expiry() {
 
 #[test]
 fn a_fleet_lives_through_a_year() {
-    let (days, slots) = (setting("TOKEND_SIM_DAYS", 365), setting("TOKEND_SIM_SLOTS", 1000));
+    let (days, slots, fleets) =
+        (setting("TOKEND_SIM_DAYS", 365), setting("TOKEND_SIM_SLOTS", 1000), setting("TOKEND_SIM_FLEETS", 1));
     let started = Instant::now();
-    let scenario = Scenario::fleet(7, slots as usize, days as i64 * DAY);
-    match prove(&scenario, "cargo test --test simulation -- a_fleet") {
-        Ok(Proof { tally, outages: (tries, lasted) }) => {
-            let (took, years) = (started.elapsed().as_secs_f64(), slots as f64 * days as f64 / 365.0);
-            println!("{years} slot-years in {took:.1} s: {:.0} a second; {tally:?}", years / took);
-            println!(
-                "{:.1} attempts an hour of a slot that asks in an outage",
-                tries as f64 / (lasted as f64 / HOUR as f64)
-            );
-        }
-        Err(story) => panic!("{story}"),
+    let proofs = on_all_processors(fleets, |number| {
+        let scenario = Scenario::fleet(7 + number, slots as usize, days as i64 * DAY);
+        prove(&scenario, "cargo test --test simulation -- a_fleet, with the same environment")
+    });
+    let (took, years) = (started.elapsed().as_secs_f64(), (slots * fleets) as f64 * days as f64 / 365.0);
+    println!("{years} slot-years in {took:.1} s: {:.1} a second", years / took);
+    for proof in proofs {
+        let Proof { tally, outages: (tries, lasted) } = proof.unwrap_or_else(|story| panic!("{story}"));
+        let pace = tries as f64 / (lasted as f64 / HOUR as f64);
+        println!("{tally:?}; {pace:.1} attempts an hour of a slot that asks in an outage");
     }
 }

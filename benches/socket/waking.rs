@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokend::access_token::{AccessToken, Generation};
+use tokend::access_token::{AccessToken, Clock, Generation};
 use tokend::clock::now;
 use tokend::config::{Config, Privacy, SourceText};
 use tokend::inbox::Inbox;
@@ -124,6 +124,7 @@ fn offer(shelf: &Shelf, config: &Config, generation: u64) -> Outcome<()> {
         expires_at: now() + Duration::from_hours(1),
         generation: Generation(generation),
         extra: BTreeMap::new(),
+        clock: Clock::Boot,
     });
     shelf.put(name, Item::new(Arc::clone(slot), Some(access_token)));
     Ok(())

@@ -29,16 +29,16 @@ pub fn budget_hold(slot: &Slot, entry: &Entry, reason: Reason, now: Timestamp) -
 
 /// Issued access tokens stop the slot when all `places` are taken.
 fn issued_hold(entry: &Entry, budget: Budget, places: u32, now: Timestamp) -> Timestamp {
-    let mut issued: Vec<Timestamp> =
-        in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).map(|(at, _)| at).collect();
-    issued.sort_unstable();
+    let issued = || in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).map(|(at, _)| at);
     let places = places as usize;
-    if issued.len() < places {
+    if issued().count() < places {
         return Timestamp::EPOCH;
     }
     if places == 0 {
         return Timestamp::NEVER;
     }
+    let mut issued: Vec<Timestamp> = issued().collect();
+    issued.sort_unstable();
     issued[issued.len() - places] + budget.per
 }
 

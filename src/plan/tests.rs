@@ -459,3 +459,12 @@ fn access_tokens_of_a_moment_are_not_asked_for_twice_in_a_second() {
     assert_eq!(next_issue(&own_slot("x"), &entry, at(0)).0, at(1));
     assert_eq!(next_issue(&own_slot("x"), &entry, at(2)).0, at(1), "then at once");
 }
+
+#[test]
+fn what_was_issued_in_the_future_of_a_wrong_clock_holds_no_request_back() {
+    let slot = plain_slot();
+    let mut entry = Entry::new(slot.identity.clone());
+    entry.issues = vec![Issue { at: at(2 * DAY), kind: IssueKind::Issued }];
+    assert!(is_asking(&slot, &entry, at(0)));
+    assert!(!is_asking(&slot, &entry, at(2 * DAY)));
+}

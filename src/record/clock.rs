@@ -11,8 +11,7 @@ use crate::time::{Step, Timestamp};
 /// although it has happened is from before a reboot into a wrong time, and is right as it is.
 pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     let past = |at: &mut Timestamp| *at = if *at > before { *at } else { at.moved(step) };
-    let from_elsewhere = entry.access_token.as_ref().is_some_and(|token| token.issued_at > before);
-    let of_token = if from_elsewhere { Step::NONE } else { step };
+    let of_token = entry.access_token.as_ref().map_or(step, |token| token.step(step, before));
     if let Some(token) = &mut entry.access_token {
         *token = Arc::new(token.follow_clock(step, before));
     }

@@ -137,6 +137,7 @@ mod tests {
                 expires_at,
                 generation: Generation(7),
                 extra: std::collections::BTreeMap::default(),
+                clock: crate::access_token::Clock::Boot,
             })
         });
         Item::new(Arc::new(slot), access_token)

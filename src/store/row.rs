@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::access_token::{AccessToken, Generation};
+use crate::access_token::{AccessToken, Clock, Generation};
 use crate::job::{Ask, Fingerprint};
 use crate::ledger::{
     Denied, Entry, Held, Honoured, Intention, Invalidated, Issue, IssueKind, Plea, Receipt, SecretChoice,
@@ -71,6 +71,8 @@ struct TokenFacts {
     generation: Generation,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     extra: BTreeMap<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Clock::is_of_boot")]
+    clock: Clock,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,6 +180,7 @@ impl TokenFacts {
             expires_at: token.expires_at,
             generation: token.generation,
             extra: token.extra.clone(),
+            clock: token.clock,
         }
     }
 
@@ -190,6 +193,7 @@ impl TokenFacts {
             expires_at: self.expires_at,
             generation: self.generation,
             extra: self.extra,
+            clock: self.clock,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::*;
-use crate::access_token::{AccessToken, Generation};
+use crate::access_token::{AccessToken, Clock, Generation};
 use crate::failure::Failure;
 use crate::job::Ask;
 use crate::ledger::{
@@ -47,6 +47,7 @@ fn token(text: &str) -> AccessToken {
         expires_at: NOW + std::time::Duration::from_hours(1),
         generation: Generation(7),
         extra: BTreeMap::from([("user_id".into(), serde_json::json!(["x", 1]))]),
+        clock: Clock::Wall,
     }
 }
 

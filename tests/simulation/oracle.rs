@@ -11,13 +11,16 @@ use super::spec::Spec;
 pub mod admins;
 mod answers;
 mod case;
+mod clocks;
 pub mod deliveries;
+mod hooks;
 mod lives;
 pub mod requests;
 mod schedules;
 pub mod watches;
 
 use case::{Asking, Case, Counted, Denied, Endpoint, Held, Wanted, WantedToken};
+use hooks::Hook;
 
 /// A law was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,10 @@ pub struct Judge {
     /// How often in a row a sink could not be written, and before when it is not tried again.
     failing_sinks: HashMap<usize, (u32, Ms)>,
     shelf: HashMap<String, Option<(usize, String)>>,
+    /// By the names of their tokens.
+    hooks: BTreeMap<String, Hook>,
+    /// It was told to stop: nothing but deliveries begins.
+    pub is_stopping: bool,
     /// Which slots something happened to since the last turn.
     touched: BTreeSet<usize>,
     /// How much longer things may take where many slots share an endpoint.
@@ -78,6 +85,8 @@ pub struct Judge {
 #[derive(Debug, Default)]
 pub struct Saved {
     pub is_lost: bool,
+    /// The machine was booted.
+    pub booted: bool,
     /// How far the clock that it goes by is ahead of true time.
     pub ahead: Ms,
     /// Slots that an admin wants no requests for.
@@ -118,6 +127,8 @@ enum Watch {
     Sink(usize),
     /// Whether a sink that left the configuration is empty.
     Gone(usize),
+    /// Whether the hooks of a slot were run.
+    Hooks(usize),
     /// Whether everything is saved.
     Saved,
 }
@@ -150,6 +161,8 @@ impl Judge {
             outages: (0, 0),
             failing_sinks: HashMap::new(),
             shelf: HashMap::new(),
+            hooks: BTreeMap::new(),
+            is_stopping: false,
             touched: BTreeSet::new(),
             slack,
         }

@@ -44,7 +44,7 @@ pub struct Truth {
     pub text: String,
     pub expires_at: Ms,
     pub scopes: BTreeSet<String>,
-    /// Whether it said something else of its life.
+    /// Whether the daemon cannot know how long it lives.
     pub lied: bool,
 }
 

@@ -41,9 +41,10 @@ pub enum Act {
     Suspend(Ms),
     /// Somebody sets the wall clock.
     SetClock(Ms),
-    /// The machine goes down at once, and comes back after a while.
+    /// The machine goes down at once, and comes back after a while with a wall clock that is so far off.
     Reboot {
         down: Ms,
+        off: Ms,
     },
     /// An admin wants no requests for a token, or wants them again.
     Pause(String),
@@ -63,6 +64,13 @@ impl Scenario {
         let troubles = (0..rng.below(7)).map(|_| trouble(&mut rng, &spec, end)).collect();
         let mut acts: Vec<(Ms, Act)> =
             (0..rng.below(8)).map(|number| (rng.between(0, end), act(&mut rng, &spec, number))).collect();
+        let wrong = |(at, act): &(Ms, Act)| match act {
+            Act::Reboot { down, off } if *off != 0 => Some((at + down, -off)),
+            _ => None,
+        };
+        // Somebody sets a wrong clock right.
+        let right: Vec<(Ms, Ms)> = acts.iter().filter_map(wrong).collect();
+        acts.extend(right.into_iter().map(|(at, by)| (at + rng.stretched(SECOND, 2 * HOUR), Act::SetClock(by))));
         acts.sort_by_key(|(at, _)| *at);
         Self { seed, end, spec, troubles, acts, speaks: true }
     }
@@ -117,7 +125,7 @@ impl Scenario {
             let kill = Act::Kill { steps: rng.below(40), down, loses_state: false };
             scenario.acts.push((at + rng.between(0, DAY), kill));
             let other = match rng.below(6) {
-                0 => Act::Reboot { down },
+                0 => Act::Reboot { down, off: 0 },
                 1 => Act::Suspend(rng.stretched(MINUTE, 3 * HOUR)),
                 2 | 3 => Act::SetClock(rng.stretched(6 * SECOND, DAY) * rng.pick(&[1, -1])),
                 _ => continue,
@@ -131,7 +139,7 @@ impl Scenario {
 
 fn common_trouble(rng: &mut Rng, endpoints: usize, slots: usize) -> What {
     let endpoint = rng.below(endpoints);
-    match rng.below(8) {
+    match rng.below(9) {
         0 => What::State,
         1 => What::SinkFails(rng.below(slots)),
         2 => What::SinkHangs(rng.below(slots)),
@@ -139,6 +147,7 @@ fn common_trouble(rng: &mut Rng, endpoints: usize, slots: usize) -> What {
         4 => What::Endpoint(endpoint, Mood::Busy(503)),
         5 => What::Endpoint(endpoint, Mood::Closed(120)),
         6 => What::Account(rng.below(slots), Mood::Patience(300)),
+        7 => What::HooksFail,
         _ => What::Endpoint(endpoint, Mood::Unreachable),
     }
 }
@@ -168,6 +177,7 @@ fn plain_token(number: usize) -> Token {
         scopes: BTreeSet::from([0]),
         sinks: BTreeMap::new(),
         removes: false,
+        hooked: number.is_multiple_of(20),
         every: None,
     }
 }
@@ -204,6 +214,7 @@ fn token(rng: &mut Rng, accounts: &[Account], number: usize, sinks: &mut usize) 
         scopes: if scopes.is_empty() { BTreeSet::from([rng.below(SCOPES)]) } else { scopes },
         sinks: (first..*sinks).map(|sink| (sink, rng.chance(30))).collect(),
         removes: rng.chance(30),
+        hooked: rng.chance(40),
         every: rng.chance(40).then(|| rng.pick(&[5, 10, 30, 60])),
         ..plain_token(number)
     }
@@ -221,11 +232,12 @@ fn trouble(rng: &mut Rng, spec: &Spec, end: Ms) -> Trouble {
         to = from + rng.stretched(SECOND, 2 * HOUR);
     }
     let sink = rng.below(6);
-    let what = match rng.below(11) {
+    let what = match rng.below(12) {
         0 => What::SinkFails(sink),
         1 => What::SinkHangs(sink),
         2 => What::State,
         10 => What::StateHangs,
+        11 => What::HooksFail,
         3..=6 => What::Endpoint(rng.below(2), mood(rng)),
         _ => What::Account(rng.below(spec.accounts.len()), mood(rng)),
     };
@@ -259,7 +271,7 @@ fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
         4 => Act::Suspend(rng.stretched(SECOND, 3 * HOUR)),
         5 | 6 => Act::Refresh(some_token(rng)),
         7 | 8 => Act::SetClock(rng.stretched(6 * SECOND, 3 * DAY) * rng.pick(&[1, -1])),
-        9 => Act::Reboot { down },
+        9 => Act::Reboot { down, off: rng.pick(&[0, 1, -1]) * rng.stretched(6 * SECOND, 3 * DAY) },
         10 => Act::Pause(some_token(rng)),
         11 | 12 => Act::Resume(some_token(rng)),
         _ => Act::Edit(change(rng, spec, number)),
@@ -269,7 +281,7 @@ fn act(rng: &mut Rng, spec: &Spec, number: usize) -> Act {
 fn change(rng: &mut Rng, spec: &Spec, number: usize) -> Change {
     let token = format!("token{}", rng.below(spec.tokens.len()));
     let account = rng.below(spec.accounts.len());
-    match rng.below(12) {
+    match rng.below(13) {
         0 => Change::Drop(token),
         1 => {
             let mut sinks = 20 + number;
@@ -282,6 +294,7 @@ fn change(rng: &mut Rng, spec: &Spec, number: usize) -> Change {
         7 => Change::TakeSink(token, rng.below(6), rng.chance(30)),
         8 => Change::DropSink(token, rng.below(6)),
         9 => Change::FlipRemoval(token),
+        11 => Change::FlipHook(token),
         10 => Change::Lead(account, rng.pick(&[None, Some(0), Some(30 * SECOND), Some(2 * MINUTE)])),
         _ => Change::TakeBack,
     }

@@ -21,6 +21,8 @@ pub enum What {
     SinkFails(usize),
     /// It answers only when the trouble is over.
     SinkHangs(usize),
+    /// The programs that hooks run fail.
+    HooksFail,
     /// The state cannot be written.
     State,
     /// Whoever writes the state hears of it only when the trouble is over.
@@ -130,6 +132,16 @@ impl Sky {
     /// When the last trouble of a sink ended or will end that had begun by `now`.
     pub fn sink_is_well_after(&self, number: usize) -> Ms {
         let ends = self.near().filter(|trouble| trouble.at_sink(number).is_some()).map(|trouble| trouble.to);
+        ends.max().unwrap_or(-DAY)
+    }
+
+    pub fn hooks_fail(&self, now: Ms) -> bool {
+        self.now(now).any(|trouble| matches!(trouble.what, What::HooksFail))
+    }
+
+    /// When the last trouble of hooks ended or will end.
+    pub fn hooks_are_well_after(&self) -> Ms {
+        let ends = self.near().filter(|trouble| matches!(trouble.what, What::HooksFail)).map(|trouble| trouble.to);
         ends.max().unwrap_or(-DAY)
     }
 

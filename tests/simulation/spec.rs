@@ -59,6 +59,8 @@ pub struct Token {
     /// Numbers of sinks, and whether each is a JSON file.
     pub sinks: BTreeMap<usize, bool>,
     pub removes: bool,
+    /// Whether a program is run when it changed.
+    pub hooked: bool,
     /// `refresh.schedule`: every so many minutes, where slots are not shared.
     pub every: Option<u32>,
 }
@@ -92,6 +94,7 @@ pub enum Change {
     TakeSink(String, usize, bool),
     DropSink(String, usize),
     FlipRemoval(String),
+    FlipHook(String),
     Lead(usize, Option<Ms>),
     /// Back to what was before the last edit.
     TakeBack,
@@ -205,6 +208,7 @@ impl Spec {
             Change::TakeSink(_, sink, json) => token.sinks.extend([(*sink, *json)]),
             Change::DropSink(_, sink) => token.sinks.retain(|other, _| other != sink),
             Change::FlipRemoval(_) => token.removes = !token.removes,
+            Change::FlipHook(_) => token.hooked = !token.hooked,
             _ => {}
         }
     }
@@ -235,7 +239,8 @@ impl Change {
             | Self::Narrow(name, _)
             | Self::TakeSink(name, ..)
             | Self::DropSink(name, _)
-            | Self::FlipRemoval(name) => Some(name),
+            | Self::FlipRemoval(name)
+            | Self::FlipHook(name) => Some(name),
             Self::Add(_) | Self::RenameTable(_) | Self::Lead(..) | Self::TakeBack => None,
         }
     }

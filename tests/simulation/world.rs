@@ -30,6 +30,7 @@ use state::{Hanging, Rows};
 
 mod acts;
 mod clocks;
+mod hooks;
 mod lives;
 mod nap;
 mod outside;
@@ -40,8 +41,8 @@ mod state;
 pub enum Ending {
     /// The scenario is over, or a law was broken.
     Over,
-    /// Killed, and back after so long.
-    Killed { down: Ms, loses_state: bool, reboots: bool },
+    /// Killed, and back after so long; whether the machine is booted, into a wall clock that is so far off.
+    Killed { down: Ms, loses_state: bool, reboots: Option<Ms> },
 }
 
 /// How much happened.
@@ -87,6 +88,9 @@ pub struct Simulated {
     /// When the present turn began.
     turn_at: Ms,
     down_since: Ms,
+    /// The machine was booted before the present life.
+    booted: bool,
+    turns: u64,
 }
 
 impl Simulated {
@@ -119,6 +123,8 @@ impl Simulated {
             idle: 0,
             turn_at: 0,
             down_since: 0,
+            booted: false,
+            turns: 0,
             scenario,
         }
     }
@@ -206,7 +212,7 @@ impl World for Simulated {
             Task::Deliver(delivery) => self.deliver(&delivery),
             Task::Withdraw { identity, sink, written } => self.withdraw(identity, sink, &written),
             Task::Recall(slot) => self.recall(&slot),
-            Task::Notify(_) => unreachable!("no scenario has a hook"),
+            Task::Notify(notification) => self.notify(notification),
         }
         self.step();
     }
@@ -255,7 +261,8 @@ impl World for Simulated {
         match seen {
             Seen::Turned => {
                 self.judge.turned();
-                if self.scenario.speaks {
+                self.turns += 1;
+                if self.scenario.speaks && self.turns.is_multiple_of(3) {
                     self.check_agenda(keeper);
                 }
             }
@@ -291,7 +298,8 @@ impl World for Simulated {
 }
 
 impl Simulated {
-    /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy.
+    /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy. At
+    /// every third turn: what is overlooked stays so for longer, and this costs more than the turn.
     fn check_agenda(&mut self, keeper: &Keeper) {
         let overlooked = keeper.overlooked(self.clocks.now(self.turn_at));
         if let Some(words) = overlooked.first() {

@@ -215,3 +215,24 @@ fn what_was_measured_by_another_boot_is_saved_anew_so_that_a_clock_that_is_set_c
     };
     assert_eq!([rows(None), rows(Some(Anchor { boot: "another".into(), booted_at: at(-100) }))], [0, 1]);
 }
+
+#[test]
+fn a_token_from_before_a_reboot_goes_by_the_wall_clock_also_by_a_wrong_one_that_is_set_right() {
+    let slot = plain_slot();
+    let anchor = Some(Anchor { boot: "another".into(), booted_at: at(-100) });
+    let stored = Entry { anchor, ..delivered(&slot, at(0), secs(3600)) };
+    let expiry = |keeper: &Keeper| keeper.case(&slot).unwrap().entry.access_token.as_ref().unwrap().expires_at;
+    for wrong in [-600, -60, 60, 600] {
+        let moment = at(1000 + wrong);
+        let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![stored.clone()], moment);
+        let _ = turn(&mut keeper, moment);
+        let now = set(&mut keeper, moment + secs(30), -wrong);
+        assert_eq!((now, expiry(&keeper)), (at(1030), at(3600)), "{wrong} s wrong");
+        // A restart in the same boot finds that in the state.
+        let rows = keeper.turn(now + secs(2));
+        let [Row::Put(saved, _)] = &rows[..] else { panic!("{rows:?}") };
+        let mut keeper = Keeper::new(config(std::slice::from_ref(&slot)), vec![(**saved).clone()], now + secs(3));
+        set(&mut keeper, now + secs(10), 60);
+        assert_eq!(expiry(&keeper), at(3600));
+    }
+}

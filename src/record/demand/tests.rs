@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::access_token::AccessToken;
+use crate::access_token::{AccessToken, Clock};
 use crate::fixtures::{own_slot, plain_slot};
 use crate::secret::Secret;
 use crate::settings::Budget;
@@ -31,6 +31,7 @@ fn hold(entry: &mut Entry, generation: u64, issued: i64) {
         expires_at: at(issued + 3600),
         generation: Generation(generation),
         extra: std::collections::BTreeMap::default(),
+        clock: Clock::Boot,
     }));
 }
 

@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketType, bind, con
 use tokio::task::spawn_blocking;
 
 use super::*;
-use crate::access_token::{AccessToken, Generation};
+use crate::access_token::{AccessToken, Clock, Generation};
 use crate::fixtures::{config, own_slot};
 use crate::inbox::Inbox;
 use crate::reloading::Beginning;
@@ -30,6 +30,7 @@ fn offer(shelf: &Shelf, units: &[&str], text: Option<&str>) {
             expires_at: now() + Duration::from_hours(1),
             generation: Generation(1),
             extra: std::collections::BTreeMap::default(),
+            clock: Clock::Boot,
         })
     });
     shelf.put(Name::parse("a").unwrap(), Item::new(Arc::new(slot), access_token));

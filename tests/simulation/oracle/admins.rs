@@ -1,6 +1,6 @@
 //! What admins ask for, and what they are told (contract §5); what readers of the shelf find.
 
-use super::Judge;
+use super::{Held, Judge};
 use crate::simulation::moment::{Ms, SECOND};
 
 /// What an admin asks for.
@@ -67,7 +67,9 @@ impl Judge {
                 case.granted_at >= asked_at && case.held.as_ref().is_some_and(|held| held.text == text)
             }
             (Wish::Refresh, Told::Failed) => case.failed_at >= asked_at,
-            (Wish::Refresh, Told::NotBefore(until)) => until > self.now && self.must_wait(slot),
+            (Wish::Refresh, Told::NotBefore(until)) => {
+                until > self.now && (until < self.now + SECOND || self.must_wait(slot))
+            }
             (Wish::Refresh | Wish::Pause, Told::Paused) => case.paused.is_some() || case.resumed_at >= asked_at,
             (Wish::Resume, Told::Resumed) => true,
             _ => false,
@@ -102,6 +104,13 @@ impl Judge {
     /// A reader is served this access token.
     pub fn read(&mut self, slot: usize, name: &str, text: &str) {
         let now = self.now;
+        let by_wall = |held: &&Held| held.by_wall && held.text == text;
+        if let Some(held) = self.slots[slot].held.as_ref().filter(by_wall) {
+            if held.expires_at < now {
+                self.broken("L13", format!("a reader of {name} is served an access token that has expired"));
+            }
+            return;
+        }
         let truth = self.slots[slot].truths.iter().map(|(truth, _)| truth).find(|truth| truth.text == text);
         if truth.is_some_and(|truth| !truth.lied && truth.expires_at + SECOND / 100 < now) {
             self.broken("L13", format!("a reader of {name} is served an access token that has expired"));

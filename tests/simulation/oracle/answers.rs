@@ -61,6 +61,9 @@ impl Judge {
         let same = case.live(now).filter(|held| held.text == *text).cloned();
         let told = asking.at + seconds * SECOND;
         if same.is_none() {
+            // The one that a wrong clock took for expired comes again as a new one.
+            let again = case.truths.iter_mut().filter(|(truth, _)| truth.text == *text);
+            again.for_each(|(_, generation)| *generation = None);
             case.counted.push_back(Counted { at: now, arrived: true, is_saved: false, is_known: true });
         }
         if told <= now {
@@ -77,16 +80,20 @@ impl Judge {
         }
         let mut taken = Held {
             text: text.to_owned(),
+            came_at: asking.at,
             asked_at: asking.at,
             expires_at: told,
             scopes,
             asked,
             same_again: None,
+            by_wall: false,
             is_saved: false,
             saved_at: now,
         };
         if let Some(held) = &same {
+            taken.came_at = held.came_at;
             (taken.asked_at, taken.expires_at) = (held.asked_at, held.expires_at.min(told));
+            taken.by_wall = held.by_wall;
             let last = taken.expires_at - ((taken.expires_at - held.asked_at) / 50).min(10 * SECOND);
             let half = now + (taken.expires_at - now) / 2;
             taken.same_again = Some(half.min(last).max(now + 10 * SECOND) - 50);
@@ -95,14 +102,15 @@ impl Judge {
         self.arm(slot);
     }
 
-    fn arm(&mut self, slot: usize) {
+    pub(super) fn arm(&mut self, slot: usize) {
         let case = &self.slots[slot];
         let account = &self.spec.accounts[case.account];
         let Some(held) = &case.held else { return };
         let lead = account.lead_of(held.expires_at - held.asked_at);
         let later = if account.is_exclusive() { 0 } else { lead / 2 };
-        self.watches.insert((held.expires_at - lead + later + 3 * SECOND, Watch::Renewal(slot)));
-        self.watches.insert((held.expires_at, Watch::Expiry(slot)));
+        let expires_at = held.expires_at;
+        self.watches.insert(((expires_at - lead + later).max(self.now) + 3 * SECOND, Watch::Renewal(slot)));
+        self.watches.insert((expires_at, Watch::Expiry(slot)));
     }
 
     fn unreachable(&mut self, slot: usize) {
@@ -145,7 +153,7 @@ impl Judge {
         };
         let longest = case.live(now).map_or(Ms::MAX, |held| ((held.expires_at - now) / 2).max(5 * SECOND));
         case.not_before = now + wait.min(longest) - 2;
-        case.wait(now, now + wait.min(longest));
+        case.wait_refused(now, now + wait.min(longest));
     }
 
     /// L12: who is held back, and for how long.

@@ -65,6 +65,8 @@ pub(super) struct Case {
     pub(super) not_before: Ms,
     /// When it waited for a reason.
     pub(super) waits: VecDeque<(Ms, Ms)>,
+    /// When it waited because it was refused (L11).
+    pub(super) refusals: VecDeque<(Ms, Ms)>,
     pub(super) requests: VecDeque<Ms>,
 }
 
@@ -95,12 +97,16 @@ pub(super) struct Asking {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) text: String,
+    /// When it truly was asked for; the next two are as the daemon believes.
+    pub(super) came_at: Ms,
     pub(super) asked_at: Ms,
     pub(super) expires_at: Ms,
     pub(super) scopes: BTreeSet<String>,
     pub(super) asked: BTreeSet<String>,
     /// Not asked before this, because the same access token came again.
     pub(super) same_again: Option<Ms>,
+    /// It is from before a reboot: the wall clock says when it ends.
+    pub(super) by_wall: bool,
     pub(super) is_saved: bool,
     /// When it was saved first.
     pub(super) saved_at: Ms,
@@ -162,6 +168,7 @@ impl Case {
             secrets_refused: 0,
             not_before: Ms::MIN,
             waits: VecDeque::new(),
+            refusals: VecDeque::new(),
             requests: VecDeque::new(),
         }
     }
@@ -175,6 +182,14 @@ impl Case {
             self.waits.pop_front();
         }
         self.waits.push_back((from, to));
+    }
+
+    /// It was refused, and may wait until `to`.
+    pub(super) fn wait_refused(&mut self, from: Ms, to: Ms) {
+        while self.refusals.front().is_some_and(|(_, end)| *end + 2 * HOUR < from) {
+            self.refusals.pop_front();
+        }
+        self.refusals.push_back((from, to));
     }
 }
 

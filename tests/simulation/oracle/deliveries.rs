@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::case::Plea;
+use super::hooks::Run;
 use super::schedules::Honoured;
 use super::{Content, Held, Judge, Watch};
 use crate::simulation::moment::{HOUR, Ms, SECOND, shown};
@@ -23,6 +24,7 @@ pub struct Noted {
     honoured: Option<Honoured>,
     generation: u64,
     counted: Ms,
+    hooks: Vec<(String, Option<Run>)>,
 }
 
 /// A row of the state.
@@ -58,6 +60,7 @@ impl Judge {
             honoured: case.honoured,
             generation: row.generation,
             counted: now,
+            hooks: self.note_hooks(slot),
         };
         if row.generation < case.generation && case.kept.is_some() {
             let words = format!("the generation of {} falls from {} to {}", case.key, case.generation, row.generation);
@@ -98,6 +101,7 @@ impl Judge {
             self.watches.extend(sinks.map(|sink| (now + SECOND, Watch::Sink(*sink))));
         }
         self.touched.insert(slot);
+        self.hooks_are_saved(slot, noted.hooks);
     }
 
     /// The row of the slot was removed from the state.
@@ -115,6 +119,7 @@ impl Judge {
         }
         self.slots[slot].forget(now);
         self.slots[slot].counted.clear();
+        self.forget_hooks(Some(slot));
     }
 
     /// An access token is handed out for the token called `name`, to a sink or on the shelf.
@@ -196,12 +201,8 @@ impl Judge {
     /// A sink was written.
     pub fn written(&mut self, path: &str, content: Content) {
         let (now, sink) = (self.now, sink_at(path));
-        // What was handed out unsaved and then forgotten by a kill may be followed by less.
-        let truths = &self.slots[content.slot].truths;
-        let is_known = |before: &&Content| {
-            truths.iter().any(|(truth, generation)| truth.text == before.text && *generation == Some(before.generation))
-        };
-        let before = self.contents.get(&sink).filter(|before| before.slot == content.slot).filter(is_known);
+        let before = self.contents.get(&sink).filter(|before| before.slot == content.slot);
+        let before = before.filter(|before| !self.was_lost_unsaved(before));
         if before.is_some_and(|before| before.generation > content.generation) {
             return self.broken("L15", format!("{path} goes back to generation {}", content.generation));
         }
@@ -213,9 +214,22 @@ impl Judge {
         self.watches.insert((now + 5 * SECOND, watch));
     }
 
+    /// TOLERATED: what was handed out from memory and forgotten by a kill is followed by an older
+    /// generation, or by another access token of the same one.
+    fn was_lost_unsaved(&self, before: &Content) -> bool {
+        let mut truths = self.slots[before.slot].truths.iter();
+        truths.all(|(truth, generation)| truth.text != before.text || *generation != Some(before.generation))
+    }
+
     /// A delivery was reported to the daemon as failed.
     pub fn failed(&mut self, path: &str) {
-        let (times, not_before) = self.failing_sinks.entry(sink_at(path)).or_default();
+        let sink = sink_at(path);
+        // What was under way when the clock was set is said anew at once.
+        if self.begun.get(&sink).is_some_and(|begun| *begun <= self.clock_set_at) {
+            self.failing_sinks.remove(&sink);
+            return;
+        }
+        let (times, not_before) = self.failing_sinks.entry(sink).or_default();
         *times += 1;
         *not_before = self.now + (SECOND << (*times - 1).min(6)).min(60 * SECOND) / 2 - 2;
     }
@@ -224,6 +238,7 @@ impl Judge {
     pub fn reported(&mut self, slot: usize, path: &str, generation: u64) {
         let sink = sink_at(path);
         self.failing_sinks.remove(&sink);
+        self.watches.insert((self.now + 3 * SECOND, Watch::Hooks(slot)));
         if self.wishes.get(&sink).is_some_and(|(owner, _)| *owner == slot) {
             let mine = self.contents.get(&sink).is_some_and(|content| content.slot == slot);
             let is_after = self.begun.get(&sink).is_some_and(|begun| *begun > self.clock_set_at.max(self.adopted_at));

@@ -13,9 +13,14 @@ impl Judge {
         self.pauses.push_back((down_since, now));
         self.is_away = false;
         self.find_pauses(&saved.paused, saved.is_lost);
-        (self.ahead, self.clock_set_at) = (saved.ahead, now);
+        self.follow(saved.ahead, saved.booted);
         self.failing_since = None;
+        self.is_stopping = false;
         self.remember_patience(saved.is_lost);
+        self.remember_hooks();
+        if saved.is_lost {
+            self.forget_hooks(None);
+        }
         self.shelf.clear();
         for slot in &mut self.slots {
             slot.asking = None;
@@ -32,6 +37,9 @@ impl Judge {
                 slot.counted.retain(|_| self.spec.accounts[slot.account].is_exclusive());
             }
         }
+        for slot in 0..self.slots.len() {
+            self.look_by_the_new_clock(slot);
+        }
         for (slot, at, scopes) in &saved.intentions {
             let possibly = Counted { at: *at, arrived: false, is_saved: true, is_known: true };
             let case = &mut self.slots[*slot];
@@ -43,11 +51,16 @@ impl Judge {
                 counted.push_back(possibly);
             }
         }
-        // What was written last and not noted before it was killed is not known to be ours.
+        self.overlook_what_was_not_noted(saved);
+        self.adopt();
+    }
+
+    /// TOLERATED: what was written within a second of a kill, and is not wished for any more at the
+    /// start, is not known to be ours, and stays.
+    fn overlook_what_was_not_noted(&mut self, saved: &Saved) {
         let is_known = |sink: &usize, content: &Content| saved.sinks.get(sink) == Some(&content.fingerprint);
         let wishes = self.spec.wished_sinks();
         self.contents.retain(|sink, content| wishes.contains(sink) || is_known(sink, content));
-        self.adopt();
     }
 
     /// Who asked for patience gets it also after a start, as far as it was saved for slots that are wanted.
@@ -107,6 +120,7 @@ impl Judge {
             let every = wish.tokens.first().and_then(|token| self.spec.schedule_of(&self.spec.tokens[*token]));
             self.adopt_schedule(slot, every);
         }
+        self.adopt_hooks();
         let contents = self.contents.keys().copied();
         for sink in before.into_iter().chain(contents).filter(|sink| !self.wishes.contains_key(sink)) {
             self.unwished.entry(sink).or_insert(now);

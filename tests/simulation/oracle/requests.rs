@@ -75,6 +75,7 @@ impl Judge {
             if held.same_again.is_some_and(|at| now < at)
                 && !case.refresh_is_asked
                 && !case.moment_has_come(self.wall())
+                && case.wanted.as_ref().is_none_or(|wanted| wanted.union.is_subset(&held.asked))
             {
                 return Err(("L8", "asks again too soon after the same access token came".into()));
             }

@@ -54,17 +54,7 @@ impl Judge {
         self.await_moment(slot);
     }
 
-    /// The daemon goes by a clock that is so far ahead of true time.
-    pub fn clock_set(&mut self, ahead: Ms) {
-        (self.ahead, self.clock_set_at) = (ahead, self.now);
-        self.delivered.clear();
-        self.watches.extend(self.wishes.keys().map(|sink| (self.now + 2 * SECOND, Watch::Sink(*sink))));
-        for slot in 0..self.slots.len() {
-            self.await_moment(slot);
-        }
-    }
-
-    fn await_moment(&mut self, slot: usize) {
+    pub(super) fn await_moment(&mut self, slot: usize) {
         let (wall, now) = (self.wall(), self.now);
         let Some(honoured) = &mut self.slots[slot].honoured else { return };
         if honoured.until > wall + SET_BACK {

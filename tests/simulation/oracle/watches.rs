@@ -21,6 +21,7 @@ impl Judge {
             Watch::Moment(slot) => self.look_at_moment(slot, sky),
             Watch::Sink(sink) => self.look_at_sink(sink, sky),
             Watch::Gone(sink) => self.look_whether_gone(sink, sky),
+            Watch::Hooks(slot) => self.look_at_hooks(slot, sky),
             Watch::Saved => self.look_whether_saved(sky),
         }
     }
@@ -60,10 +61,16 @@ impl Judge {
         if lead < 2 * ROUND {
             return;
         }
-        if self.troubled(case, now - last, now, sky).is_empty() {
+        // L11 shortens every wait to half of what is left, so that refusals excuse nothing here.
+        if self.hindered(case, (now - last, now), sky).is_empty() {
             let words = format!("{} has no valid access token although the last 20 s of the lead were good", case.key);
             return self.broken("numbers", words);
         }
+        // Who answers with the same access token until late would not have issued earlier.
+        if account.same_until.is_some_and(|until| until < lead) {
+            return;
+        }
+        // Here L11 wins: a slot that was refused may wait for longer than that.
         let mut good_since = asks_from;
         for (from, to) in self.troubled(case, asks_from, now, sky).into_iter().chain([(now, now)]) {
             if from - good_since > 70 * SECOND + self.slack {
@@ -114,9 +121,16 @@ impl Judge {
         }
     }
 
-    /// When between `from` and `to` the slot could not get an access token for a good reason:
-    /// ordered, and joined where they touch.
+    /// When between `from` and `to` the slot could not get an access token, or had no need to ask for
+    /// one because it was refused: ordered, and joined where they touch.
     pub(super) fn troubled(&self, case: &Case, from: Ms, to: Ms, sky: &Sky) -> Vec<(Ms, Ms)> {
+        let mut all = self.hindered(case, (from, to), sky);
+        all.extend(case.refusals.iter().copied());
+        joined(all, (from, to))
+    }
+
+    /// The same, but for refusals.
+    fn hindered(&self, case: &Case, (from, to): (Ms, Ms), sky: &Sky) -> Vec<(Ms, Ms)> {
         let account = &self.spec.accounts[case.account];
         let outside =
             sky.near().filter(|trouble| self.hinders(case, trouble)).map(|trouble| (trouble.from, trouble.to));
@@ -130,26 +144,17 @@ impl Judge {
             .endpoints
             .get(&account.endpoint)
             .map(|endpoint| (to.min(endpoint.held_until - 1), endpoint.held_until));
-        let mut all: Vec<(Ms, Ms)> = outside
+        let all = outside
             .chain(self.pauses.iter().copied())
             .chain(case.waits.iter().copied())
             .chain(case.paused.map(|since| (since, to + 1)))
             .chain([(Ms::MIN, since)])
             .chain(rate)
             .chain(held.filter(|(_, until)| *until > from))
+            .chain(self.patience.get(&case.account).map(|until| (from, *until + MINUTE)))
             .chain(self.budget_wait(case, from))
-            .filter(|(begin, end)| *end > from && *begin < to)
-            .map(|(begin, end)| (begin.max(from), end))
             .collect();
-        all.sort_unstable();
-        let mut joined: Vec<(Ms, Ms)> = Vec::new();
-        for (begin, end) in all {
-            match joined.last_mut().filter(|last| last.1 >= begin) {
-                Some(last) => last.1 = last.1.max(end),
-                None => joined.push((begin, end)),
-            }
-        }
-        joined
+        joined(all, (from, to))
     }
 
     fn hinders(&self, case: &Case, trouble: &Trouble) -> bool {
@@ -229,7 +234,10 @@ impl Judge {
     /// L16: everything is saved as soon as that works.
     fn look_whether_saved(&mut self, sky: &Sky) {
         let now = self.now;
-        if sky.disk(now) != Disk::Works || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND) {
+        if sky.disk(now - 12 * SECOND) != Disk::Works
+            || sky.disk(now) != Disk::Works
+            || self.pauses.back().is_some_and(|(_, to)| now - to < 12 * SECOND)
+        {
             return;
         }
         let unsaved =
@@ -266,4 +274,21 @@ impl Judge {
             }
         }
     }
+}
+
+/// What of `all` lies between `from` and `to`: ordered, and joined where they touch.
+fn joined(mut all: Vec<(Ms, Ms)>, (from, to): (Ms, Ms)) -> Vec<(Ms, Ms)> {
+    all.retain(|(begin, end)| *end > from && *begin < to);
+    for (begin, _) in &mut all {
+        *begin = from.max(*begin);
+    }
+    all.sort_unstable();
+    let mut joined: Vec<(Ms, Ms)> = Vec::new();
+    for (begin, end) in all {
+        match joined.last_mut().filter(|last| last.1 >= begin) {
+            Some(last) => last.1 = last.1.max(end),
+            None => joined.push((begin, end)),
+        }
+    }
+    joined
 }

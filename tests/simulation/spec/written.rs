@@ -65,6 +65,9 @@ impl Spec {
         if !refresh.is_empty() {
             writeln!(text, "refresh = {{ {} }}", refresh.join(", ")).unwrap();
         }
+        if token.hooked {
+            writeln!(text, "on_change = {{ command = [\"/usr/bin/true\"] }}").unwrap();
+        }
         if token.removes {
             writeln!(text, "on_expired = \"remove\"").unwrap();
         }

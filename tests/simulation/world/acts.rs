@@ -44,18 +44,19 @@ impl Simulated {
                 self.tell(|| format!("    the wall clock is set by {} s", by / SECOND));
                 None
             }
-            Act::Reboot { down } => {
-                let reboots = self.stands_on_the_wall_clock();
+            Act::Reboot { down, off } => {
+                let reboots = self.stands_on_the_wall_clock().then_some(off);
                 self.killed.get_or_insert(Ending::Killed { down, loses_state: false, reboots });
                 None
             }
             Act::Kill { steps, down, loses_state } => {
                 self.kill_in = Some(steps);
-                self.pending_kill = Ending::Killed { down, loses_state, reboots: false };
+                self.pending_kill = Ending::Killed { down, loses_state, reboots: None };
                 None
             }
             Act::Stop { down } => {
                 self.stopping = Some((self.now, down));
+                self.judge.is_stopping = true;
                 self.tell(|| "    it is told to stop".to_owned());
                 Some(Happening::Event(Event::Stop))
             }

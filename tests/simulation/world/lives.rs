@@ -17,17 +17,20 @@ impl Simulated {
     pub fn begin(&mut self) -> (Arc<Config>, Vec<Entry>, bool) {
         let ending = self.killed.take();
         let mut lost = false;
+        self.booted = false;
         if let Some(Ending::Killed { down, loses_state, reboots }) = ending {
             self.move_on(self.now + down);
-            if reboots {
+            if let Some(off) = reboots {
+                self.booted = true;
                 self.clocks.reboot(self.now);
-                self.tell(|| "    the machine is booted".to_owned());
+                self.clocks.set(off);
+                self.tell(|| format!("    the machine is booted, its wall clock is {} s off", off / SECOND));
             }
             while let Some((_, act)) = self.scenario.acts.get(self.acts).filter(|(at, _)| *at <= self.now).cloned() {
                 self.acts += 1;
                 match act {
                     Act::Edit(change) => self.edit(&change),
-                    Act::SetClock(by) if !reboots => self.clocks.set(by),
+                    Act::SetClock(by) if reboots.is_none() => self.clocks.set(by),
                     _ => {}
                 }
             }
@@ -63,7 +66,7 @@ impl Simulated {
             if !self.askers.is_empty() {
                 self.judge.accuse("contract", "it ends and leaves an admin without an answer".to_owned());
             }
-            self.killed = Some(Ending::Killed { down, loses_state: false, reboots: false });
+            self.killed = Some(Ending::Killed { down, loses_state: false, reboots: None });
         }
         self.down_since = self.now;
         self.judge.is_away = true;

@@ -32,8 +32,15 @@ pub(super) struct Coming {
     remove: Option<(SinkId, [u8; 16])>,
 }
 
+impl Coming {
+    /// Nothing happens outside when it comes.
+    pub(super) fn plain(timeline: Timeline, slot: usize, outcome: Outcome) -> Self {
+        Self { timeline, outcome, slot, verdict: None, write: None, remove: None }
+    }
+}
+
 impl Simulated {
-    fn later(&mut self, after: Ms, coming: Coming) {
+    pub(super) fn later(&mut self, after: Ms, coming: Coming) {
         self.sent += 1;
         self.coming.insert((self.now + after.max(1), self.sent), coming);
     }
@@ -66,17 +73,8 @@ impl Simulated {
         };
         let result = JobResult::Issued { ask, asked_at, answer };
         let outcome = Outcome { identity: slot.identity.clone(), result };
-        self.later(
-            reply.after,
-            Coming {
-                timeline: self.clocks.timeline(),
-                outcome,
-                slot: index,
-                verdict: Some(reply.verdict),
-                write: None,
-                remove: None,
-            },
-        );
+        let coming = Coming::plain(self.clocks.timeline(), index, outcome);
+        self.later(reply.after, Coming { verdict: Some(reply.verdict), ..coming });
     }
 
     pub(super) fn deliver(&mut self, delivery: &Delivery) {
@@ -110,17 +108,7 @@ impl Simulated {
             None => (rng.between(1, 50), done, Some(content)),
         };
         let write = write.map(|content| (sink.clone(), content));
-        self.later(
-            after,
-            Coming {
-                timeline: self.clocks.timeline(),
-                outcome: outcome(result(done)),
-                slot: index,
-                verdict: None,
-                write,
-                remove: None,
-            },
-        );
+        self.later(after, Coming { write, ..Coming::plain(self.clocks.timeline(), index, outcome(result(done))) });
     }
 
     pub(super) fn withdraw(&mut self, identity: Identity, sink: SinkId, written: &Written) {
@@ -141,10 +129,7 @@ impl Simulated {
         let fingerprint = there.map(|content| content.fingerprint).filter(|_| result.is_ok());
         let remove = fingerprint.map(|fingerprint| (sink.clone(), fingerprint));
         let outcome = Outcome { identity, result: JobResult::Withdrawn { sink, result } };
-        self.later(
-            after,
-            Coming { timeline: self.clocks.timeline(), outcome, slot: index, verdict: None, write: None, remove },
-        );
+        self.later(after, Coming { remove, ..Coming::plain(self.clocks.timeline(), index, outcome) });
     }
 
     pub(super) fn recall(&mut self, slot: &Slot) {
@@ -154,10 +139,7 @@ impl Simulated {
         let result = JobResult::Recalled(Generation(highest.unwrap_or(0)));
         self.tell(|| format!("recall {}: {highest:?}", slot.id));
         let outcome = Outcome { identity: slot.identity.clone(), result };
-        self.later(
-            3,
-            Coming { timeline: self.clocks.timeline(), outcome, slot: index, verdict: None, write: None, remove: None },
-        );
+        self.later(3, Coming::plain(self.clocks.timeline(), index, outcome));
     }
 
     /// What comes home now takes its effect outside, and is seen by the judge.
@@ -176,6 +158,9 @@ impl Simulated {
         }
         if let JobResult::Delivered { sink, generation, result: Ok(_), .. } = &outcome.result {
             self.judge.reported(slot, sink.as_str(), generation.0);
+        }
+        if let JobResult::Notified { token, generation, result, .. } = &outcome.result {
+            self.judge.hook_ended(slot, token.as_str(), generation.0, result.is_ok());
         }
         if let JobResult::Delivered { sink, result: Err(_), .. } = &outcome.result {
             self.judge.failed(sink.as_str());

@@ -122,7 +122,8 @@ impl Simulated {
     }
 
     pub(super) fn saved(&self, found: &[Entry], is_lost: bool) -> Saved {
-        let mut saved = Saved { is_lost, ahead: self.clocks.ahead(), ..Saved::default() };
+        let booted = self.booted;
+        let mut saved = Saved { is_lost, booted, ahead: self.clocks.ahead(), ..Saved::default() };
         for entry in found {
             let slot = self.slots[&entry.identity];
             saved.intentions.extend(entry.intention.iter().map(|intention| {
