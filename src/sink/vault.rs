@@ -1,8 +1,10 @@
-//! A token in a secret of Vault's KV engine. What is there is read first: the same is not written
-//! again, a higher generation of the same slot that still lives is left alone, and nothing that
-//! somebody else wrote at the same moment is overwritten unread.
+//! A token in a secret of Vault's KV engine. The same is not written again, a higher generation of the
+//! same slot that still lives is left alone, and nothing that somebody else wrote is overwritten
+//! unread: what is there is read first, or the version that we wrote ourselves is named.
 //!
 //! It is given a way to the server, with a token; it knows neither logins nor formats.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -27,6 +29,16 @@ pub struct VaultPut<'a> {
     pub slot: &'a str,
     /// Its number.
     pub generation: Generation,
+    /// How long it lives from its issue: what else writes there is taken to live as long, where it
+    /// does not say.
+    pub lifetime: Duration,
+}
+
+/// What we wrote to a secret last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    version: u32,
+    generation: Generation,
 }
 
 /// What came of it.
@@ -38,24 +50,41 @@ pub enum Put {
     Overtaken {
         /// That generation.
         generation: Generation,
-        /// When that expires, where it says so.
+        /// When that expires, as it says, or as far as can be told.
         expires_at: Option<Timestamp>,
     },
 }
 
-/// Makes the secret hold what it should.
+/// Makes the secret hold what it should. Over what we wrote `last`, a higher generation goes with one
+/// request; whoever wrote there since makes that a conflict.
 ///
 /// Errors: what the server said, or that others write there all the time.
-pub async fn put(vault: &Vault, put: &VaultPut<'_>) -> Result<Put, Trouble> {
+pub async fn put(
+    vault: &Vault,
+    put: &VaultPut<'_>,
+    last: Option<Written>,
+) -> Result<(Put, Option<Written>), Trouble> {
+    let mut ours = last.filter(|last| last.generation < put.generation);
     for _ in 0..CONFLICTS {
-        let found = vault.read(put.place).await?;
-        match judge(&found, put) {
-            Verdict::Same => return Ok(Put::Done(done(put, false))),
-            Verdict::Ahead(generation, expires_at) => return Ok(Put::Overtaken { generation, expires_at }),
-            Verdict::Older => {}
-        }
-        match vault.write(put.place, &put.fields, found.version).await {
-            Ok(()) => return Ok(Put::Done(done(put, true))),
+        let version = match ours.take() {
+            Some(last) => Some(last.version),
+            None => {
+                let found = vault.read(put.place).await?;
+                let same = || found.version.map(|version| Written { version, generation: put.generation });
+                match judge(&found, put) {
+                    Verdict::Same => return Ok((Put::Done(done(put, false)), same())),
+                    Verdict::Ahead(generation, expires_at) => {
+                        return Ok((Put::Overtaken { generation, expires_at }, None));
+                    }
+                    Verdict::Older => found.version,
+                }
+            }
+        };
+        match vault.write(put.place, &put.fields, version).await {
+            Ok(version) => {
+                let written = version.map(|version| Written { version, generation: put.generation });
+                return Ok((Put::Done(done(put, true)), written));
+            }
             Err(Trouble::Conflict) => {}
             Err(trouble) => return Err(trouble),
         }
@@ -82,7 +111,9 @@ fn judge(found: &Found, put: &VaultPut<'_>) -> Verdict {
     }
     let ahead = generation_in(fields).filter(|held| *held > put.generation && is_of(fields, put.slot));
     let Some(generation) = ahead else { return Verdict::Older };
-    let expires_at = fields.get("expires_at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+    let said = fields.get("expires_at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+    // Fields of one's own need not say it. Two that write such fields would else outbid each other.
+    let expires_at = said.or_else(|| Some(found.written_at? + put.lifetime));
     // Also where that has expired: ours must be numbered above it first.
     Verdict::Ahead(generation, expires_at)
 }

@@ -8,7 +8,9 @@
     reason = "starts programs, reads files, waits"
 )]
 
+mod absences;
 mod bao;
+mod door;
 mod faults;
 mod logins;
 mod secrets;

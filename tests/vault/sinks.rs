@@ -8,7 +8,7 @@ use crate::setup::{Setup, wait_until};
 
 /// A Vault server that is logged in to with the operator's token.
 pub fn vault_with_token(setup: &Setup, bao: &Bao, keys: &str) -> String {
-    setup.write("secrets/vault-token", ROOT);
+    setup.write("secrets/vault-token", bao.root());
     format!(
         "[vaults.main]\naddress = \"{}\"\nauth = {{ method = \"token\", token = {{ file = \"@DIR@/secrets/vault-token\" }} }}\n{keys}\n",
         bao.address()
