@@ -232,7 +232,9 @@ impl Vault {
             }
             (KvVersion::V2, version) => {
                 let options = SetSecretRequestOptions { cas: version.unwrap_or(0) };
-                vaultrs::kv2::set_with_options(client, mount, path, fields, options).await.map(|made| u32::try_from(made.version).ok())
+                vaultrs::kv2::set_with_options(client, mount, path, fields, options)
+                    .await
+                    .map(|made| u32::try_from(made.version).ok())
             }
         };
         written.map_err(|error| self.trouble(&error))

@@ -80,7 +80,10 @@ fn deliveries(bao: &Bao) -> f64 {
         ours.push(f64::from(u32::try_from(SINKS).unwrap()) / one.as_secs_f64());
     }
     let (ratio, ours) = (median(&mut ratios), median(&mut ours));
-    println!("{:<66} {ratio:>7.2}   at least 0.8 ({ours:.0} a second)", "deliveries, of a bare vaultrs loop with 8 at a time");
+    println!(
+        "{:<66} {ratio:>7.2}   at least 0.8 ({ours:.0} a second)",
+        "deliveries, of a bare vaultrs loop with 8 at a time"
+    );
     ratio
 }
 
@@ -110,7 +113,7 @@ fn at_rest(bao: &Bao) {
     let before = count("secret/data/psd2/");
     deliver(&setup, &daemon, STORM);
     let per_delivery = ratio(count("secret/data/psd2/") - before, STORM);
-    let (renewed, began) = (count("renew-self"), Instant::now());
+    let renewed = count("renew-self");
     // From one renewal to another.
     while count("renew-self") == renewed {
         std::thread::sleep(Duration::from_millis(10));
@@ -120,7 +123,6 @@ fn at_rest(bao: &Bao) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let per_lease = LEASE.as_secs_f64() * ratio(RENEWALS, 1) / first.elapsed().as_secs_f64();
-    let others = count("") - count("secret/data/psd2/") - count("renew-self") - count("sys/") - count("login");
     println!("{:<66} {per_delivery:>7.2}", "requests for a delivery");
     println!("{:<66} {per_lease:>7.2}", "renewals in the lifetime of a login's token");
     let a_day = |access: f64, lease: f64, tokens: f64| DAY / access * per_delivery + DAY / lease * per_lease / tokens;
@@ -131,7 +133,6 @@ fn at_rest(bao: &Bao) {
     ] {
         println!("{what:<66} {:>7.2}", a_day(access, lease, tokens));
     }
-    let _ = (others, began);
 }
 
 fn ratio(one: usize, other: usize) -> f64 {

@@ -59,11 +59,7 @@ pub enum Put {
 /// request; whoever wrote there since makes that a conflict.
 ///
 /// Errors: what the server said, or that others write there all the time.
-pub async fn put(
-    vault: &Vault,
-    put: &VaultPut<'_>,
-    last: Option<Written>,
-) -> Result<(Put, Option<Written>), Trouble> {
+pub async fn put(vault: &Vault, put: &VaultPut<'_>, last: Option<Written>) -> Result<(Put, Option<Written>), Trouble> {
     let mut ours = last.filter(|last| last.generation < put.generation);
     for _ in 0..CONFLICTS {
         let version = match ours.take() {

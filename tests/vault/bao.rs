@@ -186,13 +186,7 @@ impl Bao {
 
     fn spawn_command(mut command: Command, home: &Path) -> Child {
         let log = fs::File::create(home.join("log")).unwrap();
-        command
-            .env("HOME", home)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap()
+        command.env("HOME", home).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
     fn wait(&self) {

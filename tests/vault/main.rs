@@ -9,6 +9,7 @@
 )]
 
 mod absences;
+#[allow(dead_code, reason = "the figures start from it as well")]
 mod bao;
 mod door;
 mod faults;
