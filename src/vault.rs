@@ -287,3 +287,7 @@ fn lease(answer: AuthInfo) -> Lease {
     let lifetime = (answer.lease_duration > 0).then(|| Duration::from_secs(answer.lease_duration));
     Lease { token: Secret::new(answer.client_token), lifetime, renewable: answer.renewable }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+mod tests;
