@@ -21,7 +21,7 @@ use crate::vaults::reading::Read;
 
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
-/// A token that has less to live than this is not used any more.
+/// A token that has less to live than this, or than a tenth of its life, is not used any more.
 const MARGIN: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -64,6 +64,7 @@ struct Standing {
 #[derive(Clone)]
 struct Token {
     secret: Secret,
+    /// When it is not used any more.
     ends: Option<Instant>,
 }
 
@@ -137,7 +138,7 @@ impl Session {
         }
         let is_spent = |token: &Token| {
             spent.is_some_and(|spent| spent.same_as(&token.secret))
-                || token.ends.is_some_and(|ends| ends <= Instant::now() + MARGIN)
+                || token.ends.is_some_and(|ends| ends <= Instant::now())
         };
         if standing.token.as_ref().is_some_and(is_spent) {
             standing.token = None;
@@ -192,7 +193,7 @@ impl Session {
 
     /// Takes a token into use: it is kept, and renewed in time.
     fn take(&self, kept: Kept) -> Token {
-        let ends = kept.lifetime.map(|lifetime| Instant::now() + lifetime);
+        let ends = kept.lifetime.map(end_of_use);
         let token = Token { secret: kept.token.clone(), ends };
         // A token that somebody gave us is where they keep it.
         if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
@@ -220,7 +221,7 @@ impl Session {
             Ok(lease) => {
                 *failures = 0;
                 let lifetime = lease.lifetime?;
-                token.ends = Some(Instant::now() + lifetime);
+                token.ends = Some(end_of_use(lifetime));
                 let kept = Kept { token: secret.clone(), lifetime: Some(lifetime), renewable: true };
                 if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
                     self.keeping.keep(&self.server, &kept);
@@ -252,6 +253,11 @@ async fn renew_in_time(session: Weak<Session>, secret: Secret, lifetime: Duratio
         let Some(session) = session.upgrade() else { return };
         next = session.renew(&secret, &mut failures).await;
     }
+}
+
+/// When a token that lives so long from now is not used any more.
+fn end_of_use(lifetime: Duration) -> Instant {
+    Instant::now() + (lifetime - MARGIN.min(lifetime / 10))
 }
 
 /// Two thirds of its life from now, and a little less: servers have many clients.

@@ -73,7 +73,7 @@ fn the_policy_that_is_shipped_is_enough_and_no_wider() {
     let Some(bao) = Bao::or_skip() else { return };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let (role, secret_id) =
-        bao.app_role("secret/none", &["token_ttl=4s", "token_max_ttl=1h", "token_no_default_policy=true"]);
+        bao.app_role("secret/none", &["token_ttl=12s", "token_max_ttl=1h", "token_no_default_policy=true"]);
     bao.policy("tokend", &std::fs::read_to_string(root.join("packaging/vault/tokend.hcl")).unwrap());
     let setup = Setup::new();
     setup.write("secrets/role", &role);
