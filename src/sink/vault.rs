@@ -62,18 +62,17 @@ pub enum Put {
 pub async fn put(vault: &Vault, put: &VaultPut<'_>, last: Option<Written>) -> Result<(Put, Option<Written>), Trouble> {
     let mut ours = last.filter(|last| last.generation < put.generation);
     for _ in 0..CONFLICTS {
-        let version = match ours.take() {
-            Some(last) => Some(last.version),
-            None => {
-                let found = vault.read(put.place).await?;
-                let same = || found.version.map(|version| Written { version, generation: put.generation });
-                match judge(&found, put) {
-                    Verdict::Same => return Ok((Put::Done(done(put, false)), same())),
-                    Verdict::Ahead(generation, expires_at) => {
-                        return Ok((Put::Overtaken { generation, expires_at }, None));
-                    }
-                    Verdict::Older => found.version,
+        let version = if let Some(last) = ours.take() {
+            Some(last.version)
+        } else {
+            let found = vault.read(put.place).await?;
+            let same = || found.version.map(|version| Written { version, generation: put.generation });
+            match judge(&found, put) {
+                Verdict::Same => return Ok((Put::Done(done(put, false)), same())),
+                Verdict::Ahead(generation, expires_at) => {
+                    return Ok((Put::Overtaken { generation, expires_at }, None));
                 }
+                Verdict::Older => found.version,
             }
         };
         match vault.write(put.place, &put.fields, version).await {

@@ -257,7 +257,7 @@ async fn renew_in_time(session: Weak<Session>, secret: Secret, lifetime: Duratio
 
 /// When a token that lives so long from now is not used any more.
 fn end_of_use(lifetime: Duration) -> Instant {
-    Instant::now() + (lifetime - MARGIN.min(lifetime / 10))
+    Instant::now() + lifetime.saturating_sub(MARGIN.min(lifetime / 10))
 }
 
 /// Two thirds of its life from now, and a little less: servers have many clients.

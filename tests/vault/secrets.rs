@@ -59,7 +59,6 @@ fn a_secret_is_read_once_for_all_slots_and_outlives_a_server_that_is_sealed() {
     setup.configure(&parts);
     let daemon = setup.run_ready();
     let reads = || bao.requests().iter().filter(|path| *path == "secret/data/clients/all").count();
-    // One by the client that wrote it, to see the engine's version, is of another path.
     assert_eq!(reads(), 2, "written by the test, read once");
     bao.run(&["operator", "seal"]);
     assert_eq!(daemon.post("/v1/tokens/api-7/refresh").status, 200, "what was read is still known");
