@@ -19,6 +19,7 @@ use vaultrs::client::{VaultClient, VaultClientSettings};
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{KvVersion, VaultAddress, VaultPlace, VaultServer};
+use crate::time::Timestamp;
 use crate::vault::trouble::trouble;
 
 mod trouble;
@@ -86,6 +87,8 @@ pub struct Found {
     pub version: Option<u32>,
     /// The fields; `None` where there are none, or they were deleted.
     pub fields: Option<Map<String, Value>>,
+    /// When they were written, where the engine says so.
+    pub written_at: Option<Timestamp>,
 }
 
 impl Vault {
@@ -187,7 +190,7 @@ impl Vault {
 
     async fn read_plain(&self, place: &VaultPlace) -> Result<Found, Trouble> {
         match vaultrs::kv1::get::<Map<String, Value>>(&self.client, &place.mount, &place.path).await {
-            Ok(fields) => Ok(Found { version: None, fields: Some(fields) }),
+            Ok(fields) => Ok(Found { fields: Some(fields), ..Found::default() }),
             Err(error) => match self.trouble(&error) {
                 Trouble::Absent(_) => Ok(Found::default()),
                 trouble => Err(trouble),
@@ -201,33 +204,37 @@ impl Vault {
         match vaultrs::api::exec_with_result(&self.client, request).await {
             Ok(secret) => {
                 let version = u32::try_from(secret.metadata.version).ok();
-                let Value::Object(fields) = secret.data else { return Ok(Found { version, fields: None }) };
-                Ok(Found { version, fields: Some(fields) })
+                let written_at = Timestamp::parse_rfc3339(&secret.metadata.created_time);
+                let Value::Object(fields) = secret.data else { return Ok(Found { version, ..Found::default() }) };
+                Ok(Found { version, fields: Some(fields), written_at })
             }
             Err(error) => match self.trouble(&error) {
                 // Deleted, but for its version, or never there.
-                Trouble::Absent(version) => Ok(Found { version: Some(version.unwrap_or(0)), fields: None }),
+                Trouble::Absent(version) => Ok(Found { version: Some(version.unwrap_or(0)), ..Found::default() }),
                 trouble => Err(trouble),
             },
         }
     }
 
-    /// Writes `fields` to `place`, if it still has `version`.
+    /// Writes `fields` to `place`, if it still has `version`; gives the version that it has then, where
+    /// the engine has versions.
     pub async fn write(
         &self,
         place: &VaultPlace,
         fields: &Map<String, Value>,
         version: Option<u32>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<u32>, Trouble> {
         let (client, mount, path) = (&self.client, &place.mount, &place.path);
         let written = match (self.kv, version) {
             (KvVersion::V1, _) => {
                 let fields: HashMap<&str, &Value> = fields.iter().map(|(key, value)| (key.as_str(), value)).collect();
-                vaultrs::kv1::set(client, mount, path, &fields).await
+                vaultrs::kv1::set(client, mount, path, &fields).await.map(|()| None)
             }
             (KvVersion::V2, version) => {
                 let options = SetSecretRequestOptions { cas: version.unwrap_or(0) };
-                vaultrs::kv2::set_with_options(client, mount, path, fields, options).await.map(|_| ())
+                vaultrs::kv2::set_with_options(client, mount, path, fields, options)
+                    .await
+                    .map(|made| u32::try_from(made.version).ok())
             }
         };
         written.map_err(|error| self.trouble(&error))
@@ -280,3 +287,7 @@ fn lease(answer: AuthInfo) -> Lease {
     let lifetime = (answer.lease_duration > 0).then(|| Duration::from_secs(answer.lease_duration));
     Lease { token: Secret::new(answer.client_token), lifetime, renewable: answer.renewable }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+mod tests;

@@ -4,25 +4,33 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
 
 use crate::access_token::Generation;
 use crate::config::Config;
 use crate::credentials;
 use crate::http::Http;
+use crate::inbox::Inbox;
 use crate::name::Name;
 use crate::secret::Secret;
-use crate::settings::{SecretSource, VaultPlace};
+use crate::settings::{FileKind, SecretSource, VaultPlace};
 use crate::sink::vault::{Put, VaultPut, generation};
+use crate::slot::Slot;
 use crate::vault::Found;
 use crate::vaults::keeping::Keeping;
+use crate::vaults::secrets::{Rounds, Secrets, Users, in_vault, users};
 use crate::vaults::session::{Reply, Session, What};
 
 mod keeping;
 mod reading;
+mod secrets;
 mod session;
 
 pub use crate::vaults::keeping::KeptTokens;
@@ -35,8 +43,8 @@ struct Shared {
     http: Http,
     sessions: Mutex<BTreeMap<Name, Arc<Session>>>,
     keeping: Arc<Keeping>,
-    /// What secrets were when they were read last: a server that is down takes none away.
-    known: Mutex<BTreeMap<(VaultPlace, String), Secret>>,
+    secrets: Secrets,
+    users: watch::Sender<Users>,
 }
 
 impl Vaults {
@@ -47,7 +55,8 @@ impl Vaults {
             http,
             sessions: Mutex::default(),
             keeping: Arc::default(),
-            known: Mutex::default(),
+            secrets: Secrets::default(),
+            users: watch::Sender::default(),
         }));
         vaults.adopt(config);
         vaults
@@ -66,12 +75,26 @@ impl Vaults {
     /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on.
     pub fn adopt(&self, config: &Config) {
         let mut sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|name, session| config.vaults.get(name).is_some_and(|server| server.same_as(session.server())));
+        sessions.retain(|name, session| {
+            let stays = config.vaults.get(name).is_some_and(|server| server.same_as(session.server()));
+            if !stays {
+                self.0.secrets.doubt_all_of(name);
+            }
+            stays
+        });
         for (name, server) in &config.vaults {
             sessions
                 .entry(name.clone())
                 .or_insert_with(|| Session::new(Arc::clone(server), self.0.http.clone(), Arc::clone(&self.0.keeping)));
         }
+        let users = users(config);
+        self.0.secrets.adopt(&users);
+        self.0.users.send_if_modified(|before| {
+            *before != users && {
+                *before = users;
+                true
+            }
+        });
     }
 
     fn session(&self, name: &Name) -> Result<Arc<Session>, String> {
@@ -111,21 +134,64 @@ impl Vaults {
         }
     }
 
-    /// A field of a secret; what it was when it was read last, where the server does not answer.
     async fn field(&self, place: &VaultPlace, field: &str) -> Result<Secret, String> {
-        let key = (place.clone(), field.to_owned());
-        let known = || self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.read(place).await {
-            Ok(found) => {
-                let value = found.fields.as_ref().and_then(|fields| fields.get(field));
-                let text = value.and_then(Value::as_str);
-                let missing = || format!("{place} has no text called {field}; write it, or correct the name");
-                let secret =
-                    Secret::read(text.ok_or_else(missing)?).map_err(|why| format!("{place}#{field}: {why}"))?;
-                known().insert(key, secret.clone());
-                Ok(secret)
+        let (known, since) = (self.0.secrets.of(place), Instant::now());
+        let _reading = known.gate.lock().await;
+        if known.must_be_read(field, since) {
+            known.take(place, self.read(place).await);
+        }
+        known.give(field)
+    }
+
+    /// A provider refused the secrets of `slot`: those in Vault are read again before they are used
+    /// again.
+    pub fn doubt(&self, slot: &Slot) {
+        for (place, _) in slot.provider.secrets.values().flatten().filter_map(in_vault) {
+            self.0.secrets.of(place).doubt();
+        }
+    }
+
+    /// Looks at the secrets that providers have in Vault, at each place every five minutes, and tells
+    /// `inbox` of those that changed; ends when nobody listens.
+    pub async fn watch_secrets(self, inbox: Inbox) {
+        let (mut users, began) = (self.0.users.subscribe(), Instant::now());
+        let mut under_way = JoinSet::new();
+        let mut passed = Duration::ZERO;
+        loop {
+            let wanted = users.borrow_and_update().clone();
+            let rounds = Rounds::of(&wanted);
+            while let Some((at, place)) = rounds.next(passed) {
+                tokio::select! {
+                    () = sleep_until(began + at) => {}
+                    changed = users.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                }
+                passed = at;
+                let providers = wanted.get(place).map(|wanted| wanted.providers.clone()).unwrap_or_default();
+                under_way.spawn(self.clone().look(place.clone(), providers, inbox.clone()));
+                while under_way.try_join_next().is_some() {}
             }
-            Err(why) => known().get(&key).cloned().ok_or(why),
+            if wanted.is_empty() && users.changed().await.is_err() {
+                return;
+            }
+            passed = passed.max(began.elapsed());
+        }
+    }
+
+    /// Looks at one place. Where the last look has not come back yet this one is left out.
+    async fn look(self, place: VaultPlace, providers: BTreeSet<Name>, inbox: Inbox) {
+        let known = self.0.secrets.of(&place);
+        let Ok(_reading) = known.gate.try_lock() else { return };
+        let found = self.read(&place).await;
+        if let Err(why) = &found {
+            debug!(%place, reason = why, "the secrets in Vault cannot be looked at; what was read before is used");
+        }
+        if known.take(&place, found) {
+            let names = providers.iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
+            info!(%place, providers = names, "a secret in Vault was changed; what waits for it is tried at once");
+            let _ = inbox.files_changed(providers, FileKind::Secret).await;
         }
     }
 }

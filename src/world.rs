@@ -135,6 +135,9 @@ impl RealWorld {
                     let began = now();
                     let answered = providers.ask(&slot, &ask, &secrets, &now).await;
                     counts.took(&slot.provider.name, now().since(began));
+                    if let (_, Err(Failure::Refused(_))) = &answered {
+                        vaults.doubt(&slot);
+                    }
                     answered
                 }
                 Err(reason) => (now(), Err(Failure::NotReady(reason))),

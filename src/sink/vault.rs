@@ -1,8 +1,10 @@
-//! A token in a secret of Vault's KV engine. What is there is read first: the same is not written
-//! again, a higher generation of the same slot that still lives is left alone, and nothing that
-//! somebody else wrote at the same moment is overwritten unread.
+//! A token in a secret of Vault's KV engine. The same is not written again, a higher generation of the
+//! same slot that still lives is left alone, and nothing that somebody else wrote is overwritten
+//! unread: what is there is read first, or the version that we wrote ourselves is named.
 //!
 //! It is given a way to the server, with a token; it knows neither logins nor formats.
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -29,21 +31,43 @@ pub struct VaultPut<'a> {
     pub slot: &'a str,
     /// Its number.
     pub generation: Generation,
+    /// How long it lives from its issue: what else writes there is taken to live as long, where it
+    /// does not say.
+    pub lifetime: Duration,
 }
 
-/// Makes the secret hold what it should.
+/// What we wrote to a secret last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    version: u32,
+    generation: Generation,
+}
+
+/// Makes the secret hold what it should. Over what we wrote `last`, a higher generation goes with one
+/// request; whoever wrote there since makes that a conflict.
 ///
 /// Errors: what the server said, or that others write there all the time.
-pub async fn put(vault: &Vault, put: &VaultPut<'_>) -> Result<Put, Trouble> {
+pub async fn put(vault: &Vault, put: &VaultPut<'_>, last: Option<Written>) -> Result<(Put, Option<Written>), Trouble> {
+    let mut ours = last.filter(|last| last.generation < put.generation);
     for _ in 0..CONFLICTS {
-        let found = vault.read(put.place).await?;
-        match judge(&found, put) {
-            Verdict::Same => return Ok(Put::Done(done(put, false))),
-            Verdict::Ahead(generation, expires_at) => return Ok(Put::Overtaken { generation, expires_at }),
-            Verdict::Older => {}
-        }
-        match vault.write(put.place, &put.fields, found.version).await {
-            Ok(()) => return Ok(Put::Done(done(put, true))),
+        let version = if let Some(last) = ours.take() {
+            Some(last.version)
+        } else {
+            let found = vault.read(put.place).await?;
+            let same = || found.version.map(|version| Written { version, generation: put.generation });
+            match judge(&found, put) {
+                Verdict::Same => return Ok((Put::Done(done(put, false)), same())),
+                Verdict::Ahead(generation, expires_at) => {
+                    return Ok((Put::Overtaken { generation, expires_at }, None));
+                }
+                Verdict::Older => found.version,
+            }
+        };
+        match vault.write(put.place, &put.fields, version).await {
+            Ok(version) => {
+                let written = version.map(|version| Written { version, generation: put.generation });
+                return Ok((Put::Done(done(put, true)), written));
+            }
             Err(Trouble::Conflict) => {}
             Err(trouble) => return Err(trouble),
         }
@@ -70,7 +94,9 @@ fn judge(found: &Found, put: &VaultPut<'_>) -> Verdict {
     }
     let ahead = generation_in(fields).filter(|held| *held > put.generation && is_of(fields, put.slot));
     let Some(generation) = ahead else { return Verdict::Older };
-    let expires_at = fields.get("expires_at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+    let said = fields.get("expires_at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+    // Fields of one's own need not say it. Two that write such fields would else outbid each other.
+    let expires_at = said.or_else(|| Some(found.written_at? + put.lifetime));
     // Also where that has expired: ours must be numbered above it first.
     Verdict::Ahead(generation, expires_at)
 }
@@ -100,14 +126,19 @@ mod tests {
     use crate::name::Name;
 
     /// What is to be done where `fields` are found, when generation 5 of `bank/corporate` is to be put.
-    fn verdict(fields: Option<Value>) -> &'static str {
+    fn verdict(fields: Option<Value>, written_at: Option<Timestamp>) -> &'static str {
         let server = Name::parse("main").unwrap();
         let place = VaultPlace { server, mount: "secret".into(), path: "api".into() };
         let ours = json!({ "access_token": "ours", "generation": 5, "slot": "bank/corporate" });
         let fields_of = |value: Value| value.as_object().unwrap().clone();
-        let put =
-            VaultPut { place: &place, fields: fields_of(ours), slot: "bank/corporate", generation: Generation(5) };
-        match judge(&Found { fields: fields.map(fields_of), version: None }, &put) {
+        let put = VaultPut {
+            place: &place,
+            fields: fields_of(ours),
+            slot: "bank/corporate",
+            generation: Generation(5),
+            lifetime: Duration::from_hours(1),
+        };
+        match judge(&Found { fields: fields.map(fields_of), version: None, written_at }, &put) {
             Verdict::Same => "same",
             Verdict::Ahead(Generation(6), Some(_)) => "ahead",
             Verdict::Ahead(..) => "ahead of an unknown end",
@@ -134,7 +165,9 @@ mod tests {
             (Some(json!({ "generation": "many", "slot": "bank/corporate" })), "older"),
             (Some(json!({ "password": "somebody's" })), "older"),
         ] {
-            assert_eq!(verdict(fields.clone()), expected, "{fields:?}");
+            assert_eq!(verdict(fields.clone(), None), expected, "{fields:?}");
         }
+        let silent = || Some(json!({ "generation": 6 }));
+        assert_eq!(verdict(silent(), Some(Timestamp::from_secs(0))), "ahead", "it lives as long as ours would");
     }
 }

@@ -1,7 +1,8 @@
 //! One login to one server. Who wants something of the server waits for the login that is under way;
 //! after one that failed nobody tries again before its time.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{VaultMethod, VaultPlace, VaultServer};
-use crate::sink::vault::{Put, VaultPut, put};
+use crate::sink::vault::{Put, VaultPut, Written, put};
 use crate::spread::share;
 use crate::vault::{Found, Lease, Trouble, Vault};
 use crate::vaults::keeping::{Keeping, Kept};
@@ -20,7 +21,7 @@ use crate::vaults::reading::Read;
 
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
-/// A token that has less to live than this is not used any more.
+/// A token that has less to live than this, or than a tenth of its life, is not used any more.
 const MARGIN: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -40,15 +41,6 @@ pub(crate) enum Reply {
     Read(Found),
 }
 
-impl What<'_> {
-    async fn of(self, vault: &Vault, place: &VaultPlace) -> Result<Reply, Trouble> {
-        match self {
-            Self::Put(wanted) => put(vault, wanted).await.map(Reply::Put),
-            Self::Read => vault.read(place).await.map(Reply::Read),
-        }
-    }
-}
-
 /// A server and how we stand with it.
 pub(crate) struct Session {
     server: Arc<VaultServer>,
@@ -56,6 +48,8 @@ pub(crate) struct Session {
     keeping: Arc<Keeping>,
     standing: Mutex<Standing>,
     places: Semaphore,
+    /// What we wrote last: over that the next generation goes without reading first.
+    written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
     this: Weak<Session>,
 }
 
@@ -70,6 +64,7 @@ struct Standing {
 #[derive(Clone)]
 struct Token {
     secret: Secret,
+    /// When it is not used any more.
     ends: Option<Instant>,
 }
 
@@ -88,6 +83,7 @@ impl Session {
             keeping,
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
+            written: std::sync::Mutex::default(),
             this: this.clone(),
         })
     }
@@ -105,7 +101,7 @@ impl Session {
         let _place = self.places.acquire().await.map_err(|error| told(&error))?;
         let token = self.token(None).await?;
         let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
-        let denied = match what.of(&vault, place).await {
+        let denied = match self.request(&vault, place, what).await {
             Err(Trouble::Denied(why)) => why,
             other => return other.map_err(|trouble| told(&trouble)),
         };
@@ -114,7 +110,22 @@ impl Session {
         }
         let token = self.token(Some(&token)).await?;
         let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
-        what.of(&vault, place).await.map_err(|trouble| told(&trouble))
+        self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))
+    }
+
+    async fn request(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {
+        let wanted = match what {
+            What::Read => return vault.read(place).await.map(Reply::Read),
+            What::Put(wanted) => wanted,
+        };
+        let known = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = known().get(place).copied();
+        let (put, written) = put(vault, wanted, last).await?;
+        match written {
+            Some(written) => known().insert(place.clone(), written),
+            None => known().remove(place),
+        };
+        Ok(Reply::Put(put))
     }
 
     /// A token that holds, as far as is known, other than `spent`.
@@ -127,7 +138,7 @@ impl Session {
         }
         let is_spent = |token: &Token| {
             spent.is_some_and(|spent| spent.same_as(&token.secret))
-                || token.ends.is_some_and(|ends| ends <= Instant::now() + MARGIN)
+                || token.ends.is_some_and(|ends| ends <= Instant::now())
         };
         if standing.token.as_ref().is_some_and(is_spent) {
             standing.token = None;
@@ -158,7 +169,8 @@ impl Session {
         if attempts.is_power_of_two() {
             warn!(vault = %self.server.name, attempts, reason = why, "no login to Vault");
         }
-        let not_before = Instant::now() + wait(self.server.name.as_str(), attempts);
+        // No longer than any sink waits: one that tries again finds that the login is tried as well.
+        let not_before = Instant::now() + whole_wait(attempts) / 2;
         standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
         why
     }
@@ -181,7 +193,7 @@ impl Session {
 
     /// Takes a token into use: it is kept, and renewed in time.
     fn take(&self, kept: Kept) -> Token {
-        let ends = kept.lifetime.map(|lifetime| Instant::now() + lifetime);
+        let ends = kept.lifetime.map(end_of_use);
         let token = Token { secret: kept.token.clone(), ends };
         // A token that somebody gave us is where they keep it.
         if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
@@ -209,7 +221,7 @@ impl Session {
             Ok(lease) => {
                 *failures = 0;
                 let lifetime = lease.lifetime?;
-                token.ends = Some(Instant::now() + lifetime);
+                token.ends = Some(end_of_use(lifetime));
                 let kept = Kept { token: secret.clone(), lifetime: Some(lifetime), renewable: true };
                 if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
                     self.keeping.keep(&self.server, &kept);
@@ -243,6 +255,11 @@ async fn renew_in_time(session: Weak<Session>, secret: Secret, lifetime: Duratio
     }
 }
 
+/// When a token that lives so long from now is not used any more.
+fn end_of_use(lifetime: Duration) -> Instant {
+    Instant::now() + lifetime.saturating_sub(MARGIN.min(lifetime / 10))
+}
+
 /// Two thirds of its life from now, and a little less: servers have many clients.
 fn renewal_after(name: &str, lifetime: Duration) -> Instant {
     let moment = clock::now().as_millis().unsigned_abs();
@@ -251,6 +268,9 @@ fn renewal_after(name: &str, lifetime: Duration) -> Instant {
 
 /// 1 s, doubling to 60 s, each shortened by up to half (L11).
 fn wait(name: &str, attempts: u32) -> Duration {
-    let whole = (SECOND * 2_u32.pow(attempts.saturating_sub(1).min(6))).min(MINUTE);
-    whole.mul_f64(1.0 - share(name, clock::now().as_millis().unsigned_abs()) / 2.0)
+    whole_wait(attempts).mul_f64(1.0 - share(name, clock::now().as_millis().unsigned_abs()) / 2.0)
+}
+
+fn whole_wait(attempts: u32) -> Duration {
+    (SECOND * 2_u32.pow(attempts.saturating_sub(1).min(6))).min(MINUTE)
 }

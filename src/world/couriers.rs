@@ -212,7 +212,8 @@ async fn bring_to_vault(delivery: &Delivery, vaults: &Vaults) -> JobResult {
         Some(settings) => match document.fields(&settings.fields) {
             Ok(fields) => {
                 let (place, slot) = (&settings.place, slot.id.as_str());
-                vaults.put(&VaultPut { place, fields, slot, generation: held.generation }).await
+                let (generation, lifetime) = (held.generation, held.issued_at.until(held.expires_at));
+                vaults.put(&VaultPut { place, fields, slot, generation, lifetime }).await
             }
             Err(why) => Err(format!("{}: fields: {why}", settings.place)),
         },

@@ -1,17 +1,17 @@
 //! An `OpenBao` server of a test's own, and its own client to look at what it holds.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::setup::wait_until;
+use crate::setup::{free_address, wait_for, wait_until};
 
-/// The token of the operator.
+/// The token of the operator of a server in development mode.
 pub const ROOT: &str = "root-token-of-the-test";
 
 /// A server; it is killed when it is dropped.
@@ -21,14 +21,44 @@ pub struct Bao {
     tls_port: u16,
     process: Child,
     home: TempDir,
+    operator: Operator,
+}
+
+/// What a server notes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audit {
+    EveryRequest,
+    Nothing,
+}
+
+/// What an operator has to know.
+enum Operator {
+    /// Nothing: the server is in development mode, and loses all when it ends.
+    Develops,
+    /// The server keeps what it has on disk, and is sealed when it begins.
+    Unseals { key: String, root: String },
 }
 
 impl Bao {
     /// A server with a KV v2 engine at `secret/`, or `None` after saying why there is none.
     pub fn or_skip() -> Option<Self> {
+        Self::program_or_skip().map(|program| Self::start(program, Audit::EveryRequest))
+    }
+
+    /// The same on a server that notes nothing, to measure it.
+    pub fn quick_or_skip() -> Option<Self> {
+        Self::program_or_skip().map(|program| Self::start(program, Audit::Nothing))
+    }
+
+    /// The same on a server that keeps what it has over a restart.
+    pub fn lasting_or_skip() -> Option<Self> {
+        Self::program_or_skip().map(Self::start_lasting)
+    }
+
+    fn program_or_skip() -> Option<PathBuf> {
         static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         match PROGRAM.get_or_init(install) {
-            Ok(program) => Some(Self::start(program.clone())),
+            Ok(program) => Some(program.clone()),
             Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("{why}"),
             Err(why) => {
                 println!("skipped: {why}");
@@ -37,44 +67,126 @@ impl Bao {
         }
     }
 
-    fn start(program: PathBuf) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn start(program: PathBuf, audit: Audit) -> Self {
+        let [port, tls_port] = [(); 2].map(|()| free_address().port());
         let home = tempfile::tempdir().unwrap();
-        let tls_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::write(home.path().join("server.hcl"), Self::configuration(home.path(), tls_port)).unwrap();
+        fs::write(home.path().join("server.hcl"), Self::configuration(home.path(), tls_port, audit)).unwrap();
         let process = Self::spawn(&program, port, home.path());
-        let bao = Self { program, port, tls_port, process, home };
+        let bao = Self { program, port, tls_port, process, home, operator: Operator::Develops };
         bao.wait();
         bao
     }
 
-    /// Notes every request, and listens with TLS as well.
-    fn configuration(home: &Path, tls_port: u16) -> String {
-        let audit = home.join("audit.log");
-        let (certificate, key) = (certificate("server.pem"), certificate("server.key"));
+    fn start_lasting(program: PathBuf) -> Self {
+        let [port, tls_port, cluster] = [(); 3].map(|()| free_address().port());
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let lasting = format!(
+            "storage \"raft\" {{ path = \"{}\"\n node_id = \"one\" }}\n\
+             listener \"tcp\" {{ address = \"127.0.0.1:{port}\"\n tls_disable = true }}\n\
+             api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{cluster}\"\n",
+            data.display()
+        );
+        let text = Self::configuration(home.path(), tls_port, Audit::EveryRequest) + &lasting;
+        fs::write(home.path().join("server.hcl"), text).unwrap();
+        let process = Self::spawn_lasting(&program, home.path());
+        let unknown = Operator::Unseals { key: String::new(), root: String::new() };
+        let mut bao = Self { program, port, tls_port, process, home, operator: unknown };
+        let made: Value = wait_for("the server can be set up", || {
+            let output = bao.command(&["operator", "init", "-format=json", "-key-shares=1", "-key-threshold=1"]);
+            serde_json::from_slice(&{ output }.output().unwrap().stdout).ok()
+        });
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        bao.operator = Operator::Unseals { key: text(&made["unseal_keys_b64"][0]), root: text(&made["root_token"]) };
+        bao.unseal();
+        bao.run(&["secrets", "enable", "-path=secret", "-version=2", "kv"]);
+        bao.wait();
+        bao
+    }
+
+    fn spawn_lasting(program: &Path, home: &Path) -> Child {
+        let mut command = Command::new(program);
+        command.arg("server").arg(format!("-config={}", home.join("server.hcl").display()));
+        Self::spawn_command(command, home)
+    }
+
+    /// Opens a server that has begun.
+    pub fn unseal(&self) {
+        let Operator::Unseals { key, .. } = &self.operator else { panic!("it is never sealed") };
+        wait_until("it is unsealed", || {
+            let _ = self.command(&["operator", "unseal", key]).output();
+            self.command(&["token", "lookup"]).output().unwrap().status.success()
+        });
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Stops as a service manager stops it.
+    pub fn stop(&mut self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again, on what it has on disk, and opens it.
+    pub fn start_again(&mut self) {
+        self.process = Self::spawn_lasting(&self.program, self.home.path());
+        self.unseal();
+    }
+
+    /// Makes it show another certificate from now on.
+    pub fn take_certificate(&self, name: &str) {
+        for (own, kind) in [("server.pem", "pem"), ("server.key", "key")] {
+            fs::copy(certificate(&format!("{name}.{kind}")), self.path(own)).unwrap();
+        }
+        kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
+    }
+
+    /// The token of the operator.
+    pub fn root(&self) -> &str {
+        match &self.operator {
+            Operator::Develops => ROOT,
+            Operator::Unseals { root, .. } => root,
+        }
+    }
+
+    /// Listens with TLS as well.
+    fn configuration(home: &Path, tls_port: u16, audit: Audit) -> String {
+        let file = home.join("audit.log");
+        let audit = match audit {
+            Audit::EveryRequest => {
+                format!("audit \"file\" \"requests\" {{ options {{ file_path = \"{}\" }} }}\n", file.display())
+            }
+            Audit::Nothing => String::new(),
+        };
+        let (certificate, key) = (home.join("server.pem"), home.join("server.key"));
+        fs::copy(self::certificate("server.pem"), &certificate).unwrap();
+        fs::copy(self::certificate("server.key"), &key).unwrap();
         format!(
-            "audit \"file\" \"requests\" {{ options {{ file_path = \"{}\" }} }}\n\
-             listener \"tcp\" {{ address = \"127.0.0.1:{tls_port}\"\n tls_cert_file = \"{}\"\n \
+            "{audit}listener \"tcp\" {{ address = \"127.0.0.1:{tls_port}\"\n tls_cert_file = \"{}\"\n \
              tls_key_file = \"{}\" }}\n",
-            audit.display(),
             certificate.display(),
             key.display(),
         )
     }
 
     fn spawn(program: &Path, port: u16, home: &Path) -> Child {
-        let log = fs::File::create(home.join("log")).unwrap();
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["server", "-dev", "-dev-no-store-token"])
             .arg(format!("-dev-root-token-id={ROOT}"))
             .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .arg(format!("-config={}", home.join("server.hcl").display()))
-            .env("HOME", home)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap()
+            .arg(format!("-config={}", home.join("server.hcl").display()));
+        Self::spawn_command(command, home)
+    }
+
+    fn spawn_command(mut command: Command, home: &Path) -> Child {
+        let log = fs::File::create(home.join("log")).unwrap();
+        command.env("HOME", home).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
     fn wait(&self) {
@@ -101,7 +213,7 @@ impl Bao {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).env_clear().env("HOME", self.home.path());
-        command.env("BAO_ADDR", self.address()).env("BAO_TOKEN", ROOT).stdin(Stdio::null());
+        command.env("BAO_ADDR", self.address()).env("BAO_TOKEN", self.root()).stdin(Stdio::null());
         command
     }
 
@@ -110,6 +222,11 @@ impl Bao {
         let mut command = Command::new(self.program.with_file_name("python"));
         command.args(["-c", script]).env_clear();
         command
+    }
+
+    /// A file that is its own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
     }
 
     /// What its own client prints.
@@ -162,7 +279,7 @@ impl Bao {
     }
 
     fn audit_file(&self) -> PathBuf {
-        self.home.path().join("audit.log")
+        self.path("audit.log")
     }
 
     /// The paths of all requests that were made, in order.

@@ -8,7 +8,7 @@ use crate::setup::{Setup, wait_until};
 
 /// A Vault server that is logged in to with the operator's token.
 pub fn vault_with_token(setup: &Setup, bao: &Bao, keys: &str) -> String {
-    setup.write("secrets/vault-token", ROOT);
+    setup.write("secrets/vault-token", bao.root());
     format!(
         "[vaults.main]\naddress = \"{}\"\nauth = {{ method = \"token\", token = {{ file = \"@DIR@/secrets/vault-token\" }} }}\n{keys}\n",
         bao.address()
@@ -134,4 +134,63 @@ fn a_client_that_nobody_here_wrote_reads_what_was_written() {
     let output = bao.python(script).env("ADDRESS", bao.address()).env("TOKEN", ROOT).output().unwrap();
     let held = daemon.get("/v1/tokens/api").json()["access_token"].clone();
     assert_eq!(String::from_utf8_lossy(&output.stdout), held.as_str().unwrap(), "{output:?}");
+}
+
+#[test]
+fn the_environment_of_other_clients_is_not_obeyed() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let parts =
+        [vault_with_token(&setup, &bao, ""), setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")];
+    setup.configure(&parts);
+    let mut hostile = Vec::new();
+    for prefix in ["VAULT", "BAO"] {
+        for (key, value) in [
+            ("ADDR", "http://192.0.2.1:1"),
+            ("TOKEN", "hvs.another"),
+            ("NAMESPACE", "no-such-namespace"),
+            ("SKIP_VERIFY", ""),
+            ("CACERT", "/no/such/file"),
+            ("CAPATH", "/no/such/directory"),
+            ("CLIENT_CERT", "/no/such/file"),
+            ("CLIENT_KEY", "/no/such/file"),
+        ] {
+            hostile.push((format!("{prefix}_{key}"), value));
+        }
+    }
+    let hostile: Vec<(&str, &str)> = hostile.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let daemon = setup.run_with(&hostile);
+    daemon.wait_ready();
+    assert_eq!(bao.secret("secret/psd2/api")["generation"], 1);
+}
+
+#[test]
+fn a_path_may_hold_all_that_the_configuration_takes() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let path = "psd2/-._~!$&'()*+,;=:@/x";
+    let sink = format!("{{ vault = \"secret/{path}\" }}");
+    setup.configure(&[vault_with_token(&setup, &bao, ""), setup.oauth2("api", ""), token("api", &sink)]);
+    let daemon = setup.run_ready();
+    let script = "import hvac, os; c = hvac.Client(url=os.environ['ADDRESS'], token=os.environ['TOKEN']); \
+                  print(c.secrets.kv.v2.read_secret_version(path=os.environ['AT'], raise_on_deleted_version=True)\
+                  ['data']['data']['access_token'], end='')";
+    let python = bao.python(script).env("ADDRESS", bao.address()).env("TOKEN", ROOT).env("AT", path).output();
+    let held = daemon.get("/v1/tokens/api").json()["access_token"].clone();
+    assert_eq!(String::from_utf8_lossy(&python.unwrap().stdout), held.as_str().unwrap());
+}
+
+#[test]
+fn two_that_write_fields_without_an_expiry_do_not_outbid_each_other() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let sink = "{ vault = \"secret/own\", fields = { TOKEN = \"{{ access_token }}\" } }";
+    setup.configure(&[vault_with_token(&setup, &bao, ""), setup.oauth2("api", ""), token("api", sink)]);
+    let daemon = setup.run_ready();
+    bao.run(&["kv", "put", "secret/own", "generation=9", "TOKEN=another"]);
+    daemon.post("/v1/tokens/api/refresh");
+    wait_until("status says so", || {
+        daemon.slot("api").tokens[0].sinks[0].error.as_ref().is_some_and(|why| why.contains("another tokend writes"))
+    });
+    assert_eq!(bao.secret("secret/own")["TOKEN"], "another");
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::access_token::AccessToken;
+use crate::access_token::{AccessToken, Clock};
 use crate::secret::Secret;
 
 fn settings(path: PathBuf) -> FileSettings {
@@ -164,5 +164,6 @@ fn token(text: &str) -> AccessToken {
         expires_at: moment,
         generation: Generation(1),
         extra: BTreeMap::new(),
+        clock: Clock::Boot,
     }
 }
