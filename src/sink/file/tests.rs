@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::*;
 
@@ -13,7 +14,7 @@ fn settings(path: PathBuf) -> FileSettings {
 }
 
 fn put<'a>(settings: &'a FileSettings, content: &str) -> FilePut<'a> {
-    FilePut { settings, content: Zeroizing::new(content.into()) }
+    FilePut { settings, content: Content::Made(Zeroizing::new(content.into())) }
 }
 
 #[test]
