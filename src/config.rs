@@ -96,14 +96,25 @@ impl Config {
     ///
     /// Errors: every problem found, in the order of the files.
     pub fn parse(sources: &[SourceText], environment: &[(String, String)]) -> Result<Self, Vec<Problem>> {
+        Self::parse_telling(sources, environment, |_| {})
+    }
+
+    /// The same; `[daemon]` is told to `early` as soon as it was read without a problem. The rest may
+    /// turn out to be wrong.
+    pub fn parse_telling(
+        sources: &[SourceText],
+        environment: &[(String, String)],
+        early: impl FnOnce(&DaemonSettings),
+    ) -> Result<Self, Vec<Problem>> {
         let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
-        Self::parse_with(sources, environment, built_in)
+        Self::parse_with(sources, environment, built_in, early)
     }
 
     fn parse_with(
         sources: &[SourceText],
         environment: &[(String, String)],
         built_in: BuiltIn<'_>,
+        early: impl FnOnce(&DaemonSettings),
     ) -> Result<Self, Vec<Problem>> {
         let variables = variables::ours(environment);
         let places = Places::new(sources, variables.iter().map(|(name, _)| *name).collect());
@@ -113,7 +124,7 @@ impl Config {
         let names: Vec<&str> = sections.providers.keys().copied().collect();
         let vaults: Vec<&str> = sections.vaults.keys().copied().collect();
         let variables = variables::sort(&variables, (&names, &vaults), &mut problems);
-        let config = Self::read(&sections, &variables, built_in, &mut problems);
+        let config = Self::read(&sections, &variables, built_in, early, &mut problems);
         match problems.finish() {
             none if none.is_empty() => Ok(config),
             all => Err(all),
@@ -125,6 +136,7 @@ impl Config {
         sections: &Sections<'_>,
         variables: &Variables<'_>,
         built_in: BuiltIn<'_>,
+        early: impl FnOnce(&DaemonSettings),
         problems: &mut Problems<'_>,
     ) -> Self {
         let in_files = sections.vaults.keys().map(|name| (*name).to_owned());
@@ -133,6 +145,9 @@ impl Config {
         let (at, table) = layered(&sections.daemon, &variables.daemon, &layers::defaults(&daemon::DEFAULTS), problems);
         let persist = table.get("persist").cloned();
         let daemon = daemon::daemon(Section { at, table: &table }, problems);
+        if problems.count() == 0 {
+            early(&daemon);
+        }
         let (at, table) = layered(&sections.log, &variables.log, &layers::defaults(&daemon::LOG_DEFAULTS), problems);
         let log = daemon::log(Section { at, table: &table }, problems);
         let presets = Presets::read(built_in, &sections.presets, problems);

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::config::{Config, Privacy, SourceText};
 use crate::config_files;
 use crate::fatal::{CONFIG, Fatal};
+use crate::settings::DaemonSettings;
 
 /// Where the configuration is when nobody says so.
 pub const DEFAULT_CONFIG: &str = "/etc/tokend/tokend.toml";
@@ -44,8 +45,15 @@ impl Texts {
     ///
     /// Errors: all problems, one a line (exit 78).
     pub fn parse(&self) -> Result<Config, Fatal> {
+        self.parse_telling(|_| {})
+    }
+
+    /// The same; `[daemon]` is told to `early` while the rest is still being read.
+    ///
+    /// Errors: all problems, one a line (exit 78).
+    pub fn parse_telling(&self, early: impl FnOnce(&DaemonSettings)) -> Result<Config, Fatal> {
         let sources = self.sources.as_ref().map_err(|why| Fatal::new(CONFIG, why))?;
-        Config::parse(sources, &self.environment)
+        Config::parse_telling(sources, &self.environment, early)
             .map_err(|problems| Fatal { code: CONFIG, lines: problems.iter().map(ToString::to_string).collect() })
     }
 

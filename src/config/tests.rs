@@ -19,7 +19,7 @@ fn source(path: &str, text: &str) -> SourceText {
 
 fn parse_all(sources: &[SourceText], environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Config::parse_with(sources, &environment, built_in())
+    Config::parse_with(sources, &environment, built_in(), |_| {})
 }
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
@@ -49,3 +49,18 @@ psu_context = "private"
 scopes = ["accountinformation"]
 sinks = [{ file = "/run/tokend/tokens/a" }]
 "#;
+
+#[test]
+fn what_is_right_about_the_daemon_is_told_before_the_rest_turns_out_to_be_wrong() {
+    let told_early = |text: &str| {
+        let (sources, mut told) = ([source("t.toml", text)], None);
+        let parsed = Config::parse_telling(&sources, &[], |daemon| told = Some(daemon.state_dir.clone()));
+        assert!(parsed.is_err(), "{text}");
+        told
+    };
+    let state_dir = Some(Some(PathBuf::from("/state")));
+    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\n[tokens.a]\nprovider = \"none\""), state_dir);
+    assert_eq!(told_early("[daemon]\nstate_dir = \"state\""), None);
+    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\n[unknown]"), None);
+    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\nnot toml"), None);
+}
