@@ -411,11 +411,8 @@ fn an_edit_taken_back_in_time_withdraws_and_issues_nothing() {
     assert_eq!(world.issued(), 2, "one for each slot");
     let expected = BTreeSet::from(["accounts", "payments"].map(|name| (at(2003), sink_of(name))));
     assert_eq!(world.withdrawals.len(), 2, "each once");
-    assert_eq!(
-        BTreeSet::from_iter(world.withdrawals.iter().cloned()),
-        expected,
-        "only what was still gone after three seconds"
-    );
+    let withdrawn: BTreeSet<_> = world.withdrawals.iter().cloned().collect();
+    assert_eq!(withdrawn, expected, "only what was still gone after three seconds");
     assert_eq!(world.deliveries.len(), 5, "and brought back with what is held");
 }
 
