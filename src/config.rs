@@ -50,6 +50,9 @@ use crate::problem::Problem;
 use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer};
 use crate::slot::Slot;
 
+/// More is not read twice.
+const LONGEST_BEGINNING: usize = 64 * 1024;
+
 /// One file of the configuration.
 #[derive(Clone, Debug)]
 pub struct SourceText {
@@ -96,25 +99,32 @@ impl Config {
     ///
     /// Errors: every problem found, in the order of the files.
     pub fn parse(sources: &[SourceText], environment: &[(String, String)]) -> Result<Self, Vec<Problem>> {
-        Self::parse_telling(sources, environment, |_| {})
+        let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
+        Self::parse_with(sources, environment, built_in)
     }
 
-    /// The same; `[daemon]` is told to `early` as soon as it was read without a problem. The rest may
-    /// turn out to be wrong.
-    pub fn parse_telling(
-        sources: &[SourceText],
-        environment: &[(String, String)],
-        early: impl FnOnce(&DaemonSettings),
-    ) -> Result<Self, Vec<Problem>> {
-        let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
-        Self::parse_with(sources, environment, built_in, early)
+    /// What `[daemon]` seems to say, by the main file as far as its first provider or token and by the
+    /// environment; `None` where that is not plain. What comes after it, and other files, may say otherwise.
+    #[must_use]
+    pub fn glance(sources: &[SourceText], environment: &[(String, String)]) -> Option<DaemonSettings> {
+        let main = sources.first()?;
+        let sources = [SourceText { path: main.path.clone(), text: beginning(&main.text)?.into(), ..*main }];
+        let variables = variables::ours(environment);
+        let places = Places::new(&sources, variables.iter().map(|(name, _)| *name).collect());
+        let mut problems = Problems::new(&places);
+        let documents = files::parse(&sources, &mut problems);
+        let sections = sections(&documents, &mut problems);
+        let variables = variables::sort(&variables, (&[], &[]), &mut problems);
+        let defaults = layers::defaults(&daemon::DEFAULTS);
+        let (at, table) = layered(&sections.daemon, &variables.daemon, &defaults, &mut problems);
+        let daemon = daemon::daemon(Section { at, table: &table }, &mut problems);
+        (problems.count() == 0).then_some(daemon)
     }
 
     fn parse_with(
         sources: &[SourceText],
         environment: &[(String, String)],
         built_in: BuiltIn<'_>,
-        early: impl FnOnce(&DaemonSettings),
     ) -> Result<Self, Vec<Problem>> {
         let variables = variables::ours(environment);
         let places = Places::new(sources, variables.iter().map(|(name, _)| *name).collect());
@@ -124,7 +134,7 @@ impl Config {
         let names: Vec<&str> = sections.providers.keys().copied().collect();
         let vaults: Vec<&str> = sections.vaults.keys().copied().collect();
         let variables = variables::sort(&variables, (&names, &vaults), &mut problems);
-        let config = Self::read(&sections, &variables, built_in, early, &mut problems);
+        let config = Self::read(&sections, &variables, built_in, &mut problems);
         match problems.finish() {
             none if none.is_empty() => Ok(config),
             all => Err(all),
@@ -136,7 +146,6 @@ impl Config {
         sections: &Sections<'_>,
         variables: &Variables<'_>,
         built_in: BuiltIn<'_>,
-        early: impl FnOnce(&DaemonSettings),
         problems: &mut Problems<'_>,
     ) -> Self {
         let in_files = sections.vaults.keys().map(|name| (*name).to_owned());
@@ -145,9 +154,6 @@ impl Config {
         let (at, table) = layered(&sections.daemon, &variables.daemon, &layers::defaults(&daemon::DEFAULTS), problems);
         let persist = table.get("persist").cloned();
         let daemon = daemon::daemon(Section { at, table: &table }, problems);
-        if problems.count() == 0 {
-            early(&daemon);
-        }
         let (at, table) = layered(&sections.log, &variables.log, &layers::defaults(&daemon::LOG_DEFAULTS), problems);
         let log = daemon::log(Section { at, table: &table }, problems);
         let presets = Presets::read(built_in, &sections.presets, problems);
@@ -168,6 +174,13 @@ impl Config {
     pub fn slot_of(&self, name: &Name) -> Option<&Arc<Slot>> {
         self.tokens.get(name).map(|&index| &self.slots[index])
     }
+}
+
+/// The text before the first provider or token; `None` where that is long.
+fn beginning(text: &str) -> Option<&str> {
+    let tables = ["\n[providers.", "\n[tokens."];
+    let end = tables.iter().filter_map(|table| text.find(table)).min().unwrap_or(text.len());
+    text.get(..end).filter(|beginning| beginning.len() <= LONGEST_BEGINNING)
 }
 
 /// One table in which defaults, files and environment are laid over each other.

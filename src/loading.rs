@@ -41,19 +41,18 @@ impl Texts {
         Self { sources: config_files::read(path).map_err(|why| why.to_string()), environment }
     }
 
+    /// What `[daemon]` seems to say; see `Config::glance`.
+    #[must_use]
+    pub fn glance(&self) -> Option<DaemonSettings> {
+        Config::glance(self.sources.as_ref().ok()?, &self.environment)
+    }
+
     /// What they say.
     ///
     /// Errors: all problems, one a line (exit 78).
     pub fn parse(&self) -> Result<Config, Fatal> {
-        self.parse_telling(|_| {})
-    }
-
-    /// The same; `[daemon]` is told to `early` while the rest is still being read.
-    ///
-    /// Errors: all problems, one a line (exit 78).
-    pub fn parse_telling(&self, early: impl FnOnce(&DaemonSettings)) -> Result<Config, Fatal> {
         let sources = self.sources.as_ref().map_err(|why| Fatal::new(CONFIG, why))?;
-        Config::parse_telling(sources, &self.environment, early)
+        Config::parse(sources, &self.environment)
             .map_err(|problems| Fatal { code: CONFIG, lines: problems.iter().map(ToString::to_string).collect() })
     }
 

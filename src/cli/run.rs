@@ -29,8 +29,8 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
     keep_descriptors();
     let texts = Texts::read(config_path);
-    let mut state = EarlyState::default();
-    let config = Arc::new(texts.parse_telling(|daemon| state = EarlyState::begin(daemon))?);
+    let state = texts.glance().map(|daemon| EarlyState::begin(&daemon)).unwrap_or_default();
+    let config = Arc::new(texts.parse()?);
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
     let launch = Launch {

@@ -19,7 +19,7 @@ fn source(path: &str, text: &str) -> SourceText {
 
 fn parse_all(sources: &[SourceText], environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Config::parse_with(sources, &environment, built_in(), |_| {})
+    Config::parse_with(sources, &environment, built_in())
 }
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {
@@ -51,16 +51,17 @@ sinks = [{ file = "/run/tokend/tokens/a" }]
 "#;
 
 #[test]
-fn what_is_right_about_the_daemon_is_told_before_the_rest_turns_out_to_be_wrong() {
-    let told_early = |text: &str| {
-        let (sources, mut told) = ([source("t.toml", text)], None);
-        let parsed = Config::parse_telling(&sources, &[], |daemon| told = Some(daemon.state_dir.clone()));
-        assert!(parsed.is_err(), "{text}");
-        told
-    };
+fn a_glance_says_of_the_daemon_what_stands_before_providers_and_tokens() {
+    let glance = |text: &str| Config::glance(&[source("t.toml", text)], &[]).map(|daemon| daemon.state_dir);
     let state_dir = Some(Some(PathBuf::from("/state")));
-    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\n[tokens.a]\nprovider = \"none\""), state_dir);
-    assert_eq!(told_early("[daemon]\nstate_dir = \"state\""), None);
-    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\n[unknown]"), None);
-    assert_eq!(told_early("[daemon]\nstate_dir = \"/state\"\nnot toml"), None);
+    let daemon = "[daemon]\nstate_dir = \"/state\"\n";
+    assert_eq!(glance(daemon), state_dir);
+    assert_eq!(glance(&format!("{daemon}[tokens.a]\nwhatever = comes")), state_dir);
+    assert_eq!(glance(&format!("\n[tokens.a]\n{daemon}")), Some(None), "nothing is said before");
+    assert_eq!(glance(&format!("{daemon}[unknown]")), None);
+    assert_eq!(glance(&format!("{daemon}not toml")), None);
+    assert_eq!(glance("[daemon]\nstate_dir = \"state\""), None);
+    let variable = [("TOKEND_DAEMON__STATE_DIR".to_owned(), "/state".to_owned())];
+    let by_variable = Config::glance(&[source("t.toml", GOOD)], &variable).map(|daemon| daemon.state_dir);
+    assert_eq!(by_variable, state_dir);
 }

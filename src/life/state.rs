@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
+use std::path::PathBuf;
 use std::thread::{Builder, JoinHandle};
 
 use crate::clock;
@@ -16,9 +17,11 @@ use crate::store::{Looked, OpenError, Opened, Store};
 use crate::vaults::Vaults;
 
 /// A state that is being read while the configuration is. Until it is opened nothing of it is changed:
-/// the configuration may turn out to be wrong.
+/// the configuration may turn out to be wrong, or to name another.
 #[derive(Debug, Default)]
-pub struct EarlyState(Option<JoinHandle<Result<Looked, OpenError>>>);
+pub struct EarlyState(Option<(PathBuf, Reading)>);
+
+type Reading = JoinHandle<Result<Looked, OpenError>>;
 
 impl EarlyState {
     /// Begins to read the state that `settings` name, if there is one. One whose key is configured is read
@@ -30,17 +33,25 @@ impl EarlyState {
             return Self::default();
         };
         let thread = Builder::new().name("state".to_owned());
+        let place = directory.clone();
         // Without a thread it is read later.
-        Self(thread.spawn(move || Store::look(&directory, None)).ok())
+        Self(thread.spawn(move || Store::look(&place, None)).ok().map(|reading| (directory, reading)))
     }
 
     /// The state that `config` and `places` name.
     ///
     /// Errors: why it cannot be opened, with the exit code.
     pub async fn open(self, config: &Config, places: &Places, vaults: &Vaults) -> Result<Opened, Fatal> {
-        match self.0.and_then(|reading| reading.join().ok()) {
-            Some(looked) => open(looked),
-            None => open_state(config, places, vaults).await,
+        let looked = self.0.and_then(|(directory, reading)| Some((directory, reading.join().ok()?)));
+        match looked {
+            Some((directory, looked)) if directory == places.state_dir && config.daemon.state_key.is_none() => {
+                open(looked)
+            }
+            other => {
+                // It may hold the directory that is meant.
+                drop(other);
+                open_state(config, places, vaults).await
+            }
         }
     }
 }
