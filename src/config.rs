@@ -50,6 +50,9 @@ use crate::problem::Problem;
 use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer};
 use crate::slot::Slot;
 
+/// More is not read twice.
+const LONGEST_BEGINNING: usize = 64 * 1024;
+
 /// One file of the configuration.
 #[derive(Clone, Debug)]
 pub struct SourceText {
@@ -98,6 +101,24 @@ impl Config {
     pub fn parse(sources: &[SourceText], environment: &[(String, String)]) -> Result<Self, Vec<Problem>> {
         let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
         Self::parse_with(sources, environment, built_in)
+    }
+
+    /// What `[daemon]` seems to say, by the main file as far as its first provider or token and by the
+    /// environment; `None` where that is not plain. What comes after it, and other files, may say otherwise.
+    #[must_use]
+    pub fn glance(sources: &[SourceText], environment: &[(String, String)]) -> Option<DaemonSettings> {
+        let main = sources.first()?;
+        let sources = [SourceText { path: main.path.clone(), text: beginning(&main.text)?.into(), ..*main }];
+        let variables = variables::ours(environment);
+        let places = Places::new(&sources, variables.iter().map(|(name, _)| *name).collect());
+        let mut problems = Problems::new(&places);
+        let documents = files::parse(&sources, &mut problems);
+        let sections = sections(&documents, &mut problems);
+        let variables = variables::sort(&variables, (&[], &[]), &mut problems);
+        let defaults = layers::defaults(&daemon::DEFAULTS);
+        let (at, table) = layered(&sections.daemon, &variables.daemon, &defaults, &mut problems);
+        let daemon = daemon::daemon(Section { at, table: &table }, &mut problems);
+        (problems.count() == 0).then_some(daemon)
     }
 
     fn parse_with(
@@ -153,6 +174,13 @@ impl Config {
     pub fn slot_of(&self, name: &Name) -> Option<&Arc<Slot>> {
         self.tokens.get(name).map(|&index| &self.slots[index])
     }
+}
+
+/// The text before the first provider or token; `None` where that is long.
+fn beginning(text: &str) -> Option<&str> {
+    let tables = ["\n[providers.", "\n[tokens."];
+    let end = tables.iter().filter_map(|table| text.find(table)).min().unwrap_or(text.len());
+    text.get(..end).filter(|beginning| beginning.len() <= LONGEST_BEGINNING)
 }
 
 /// One table in which defaults, files and environment are laid over each other.

@@ -21,7 +21,7 @@ use crate::display::{Reading, print, print_while_read};
 use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 use crate::inbox::Inbox;
 use crate::inherited::Passed;
-use crate::life::{Ears, Launch, live};
+use crate::life::{EarlyState, Ears, Launch, live};
 use crate::loading::Texts;
 use crate::signals::{Signals, Wish};
 use crate::telemetry::{Destination, start};
@@ -47,7 +47,8 @@ pub fn demo(dir: Option<PathBuf>) -> Result<u8, Fatal> {
         let ears = Ears::without_signals();
         let inbox = ears.inbox.clone();
         let fingerprint = texts.fingerprint();
-        let launch = Launch { config, config_path, fingerprint, until: Until::Stopped, inherited: Passed::default() };
+        let (until, inherited, state) = (Until::Stopped, Passed::default(), EarlyState::default());
+        let launch = Launch { config, config_path, fingerprint, until, inherited, state };
         let show = async {
             let shown = show(&scratch.path, &standin, &inbox).await;
             inbox.stop().await;

@@ -21,6 +21,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -168,7 +169,7 @@ impl Directory {
 
     /// Removes the temporary files that a killed daemon left behind for `files`: names, and the
     /// owners given to them. Says how many there were. Nothing else is touched.
-    pub fn sweep(&self, files: &BTreeMap<&OsStr, Option<Uid>>) -> Result<usize, String> {
+    pub fn sweep<'f>(&self, files: impl Deref<Target = BTreeMap<&'f OsStr, Option<Uid>>>) -> Result<usize, String> {
         let wrong = |errno| words::failed("list", &self.path, errno);
         let mut swept = 0;
         for found in Dir::read_from(&self.fd).map_err(wrong)? {

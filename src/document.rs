@@ -2,9 +2,11 @@
 //! and the other formats of a file, made from it.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::name::{Name, SlotId};
@@ -36,6 +38,25 @@ pub struct Document {
     pub extra: BTreeMap<String, serde_json::Value>,
 }
 
+/// All that a file must hold. It has no `Debug`.
+pub enum Content<'t> {
+    /// The access token itself.
+    Bare(&'t [u8]),
+    /// What was made of it; wiped when it is dropped.
+    Made(Zeroizing<Vec<u8>>),
+}
+
+impl Deref for Content<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Bare(token) => token,
+            Self::Made(content) => content,
+        }
+    }
+}
+
 impl Document {
     /// The names of its fields.
     pub const FIELDS: [&str; 10] = [
@@ -65,6 +86,21 @@ impl Document {
             name: name.to_string(),
             slot: slot.to_string(),
             extra: token.extra.clone(),
+        }
+    }
+
+    /// The content of a file in `format`, as `render` makes it; of the document no more is made than it shows.
+    #[must_use]
+    pub fn content<'t>(
+        name: &Name,
+        slot: &SlotId,
+        token: &'t AccessToken,
+        format: FileFormat,
+        scheme: &str,
+    ) -> Content<'t> {
+        match format {
+            FileFormat::Raw => Content::Bare(token.secret.expose().as_bytes()),
+            _ => Content::Made(Zeroizing::new(Self::new(name, slot, token).render(format, scheme))),
         }
     }
 
@@ -149,6 +185,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::access_token::Clock;
+    use crate::secret::Secret;
+    use crate::time::Timestamp;
 
     fn document() -> Document {
         Document {
@@ -169,6 +208,26 @@ mod tests {
     fn raw_has_no_newline_and_header_has_one() {
         assert_eq!(document().render(FileFormat::Raw, "Bearer"), b"eyJ.a'b$c\"d\\e");
         assert_eq!(document().render(FileFormat::Header, "Bearer"), b"Authorization: Bearer eyJ.a'b$c\"d\\e\n");
+    }
+
+    #[test]
+    fn a_file_is_made_without_a_document_as_it_would_be_with_one() {
+        let (name, slot) = (Name::parse("a").unwrap(), SlotId::new(&Name::parse("p").unwrap(), "a"));
+        let token = AccessToken {
+            secret: Secret::new("eyJ.a'b$c".into()),
+            token_type: "Bearer".into(),
+            scopes: vec!["a".into(), "b".into()],
+            issued_at: Timestamp::from_secs(0),
+            expires_at: Timestamp::from_secs(3600),
+            generation: Generation(7),
+            extra: BTreeMap::new(),
+            clock: Clock::Boot,
+        };
+        let document = Document::new(&name, &slot, &token);
+        for format in [FileFormat::Raw, FileFormat::Header, FileFormat::Json, FileFormat::Env] {
+            let content = Document::content(&name, &slot, &token, format, "Bearer");
+            assert_eq!(*content, *document.render(format, "Bearer"), "{format:?}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Keeper {
     pub fn new(config: Arc<Config>, stored: Vec<Entry>, now: Timestamp) -> Self {
         let mut keeper = Self {
             config: Arc::clone(&config),
-            cases: HashMap::new(),
+            cases: HashMap::with_capacity(config.slots.len().max(stored.len())),
             agenda: Agenda::default(),
             changed: BTreeSet::new(),
             savings: Savings::default(),
@@ -96,7 +96,7 @@ impl Keeper {
             }
             keeper.cases.insert(entry.identity.clone(), Case::new(entry));
         }
-        keeper.changed.extend(keeper.cases.keys().cloned());
+        keeper.changed = keeper.cases.keys().cloned().collect();
         keeper.adopt(config, now);
         keeper.remember_pleas(now);
         keeper

@@ -14,30 +14,31 @@ use crate::clock;
 use crate::config::Config;
 use crate::cron::{Schedules, watch_schedules};
 use crate::daemon::{Event, Until, run};
-use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal};
+use crate::fatal::{CANNOT_CREATE, Fatal};
 use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::inherited::Passed;
 use crate::keeper::Keeper;
-use crate::ledger::Entry;
 use crate::life::doors::{Listening, end_serving, listen, open_doors};
 use crate::metrics::Metrics;
 use crate::places::Places;
 use crate::provider::Providers;
-use crate::record::clock::follow_clock;
 use crate::reloading::{Beginning, Origin, Reloads};
 use crate::shelf::Shelf;
 use crate::signals::{Signals, Wish};
 use crate::sink::file::sweep;
 use crate::socket::Desk;
 use crate::status::Status;
-use crate::store::{OpenError, Opened, Store};
+use crate::store::Store;
 use crate::systemd::Service;
 use crate::vaults::{KeptTokens, Vaults};
 use crate::watch::watch;
 use crate::world::{Parts, RealWorld};
 
 mod doors;
+mod state;
+
+pub use crate::life::state::{EarlyState, open_state};
 
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a disk that hangs is waited for at the end.
@@ -57,6 +58,8 @@ pub struct Launch {
     pub until: Until,
     /// The sockets that the service manager passed.
     pub inherited: Passed,
+    /// The state, if reading it has begun.
+    pub state: EarlyState,
 }
 
 /// How others reach the daemon.
@@ -89,11 +92,11 @@ impl Ears {
 ///
 /// Errors: why it could not start.
 pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
-    let Launch { config, config_path, fingerprint, until, inherited } = launch;
+    let Launch { config, config_path, fingerprint, until, inherited, state } = launch;
     let places = find_places(&config)?;
     let http = Http::new();
     let vaults = Vaults::new(http.clone(), &config);
-    let opened = open_state(&config, &places, &vaults).await?;
+    let opened = state.open(&config, &places, &vaults).await?;
     let saver = opened.store.saver();
     vaults.keep_tokens(KeptTokens { found: opened.vault_tokens, saver });
     let listening = match until {
@@ -179,35 +182,6 @@ fn sweep_leftovers(config: Arc<Config>) -> impl Future<Output = ()> {
             Err(_) => warn!("a directory of tokens does not answer; starting without looking for leftovers there"),
         }
     }
-}
-
-/// Opens the state that `config` and `places` name.
-///
-/// Errors: why it cannot be opened, with the exit code.
-pub async fn open_state(config: &Config, places: &Places, vaults: &Vaults) -> Result<Opened, Fatal> {
-    let key = match &config.daemon.state_key {
-        Some(source) => Some(
-            vaults.secret(source).await.map_err(|why| Fatal::new(CANNOT_CREATE, format!("daemon.state_key: {why}")))?,
-        ),
-        None => None,
-    };
-    let mut opened = Store::open(&places.state_dir, key.as_ref(), clock::now()).map_err(|error| {
-        let code = match error {
-            OpenError::CannotCreate(_) | OpenError::HeldBy { .. } => CANNOT_CREATE,
-            OpenError::NewerSchema { .. } | OpenError::BadKey(_) => CONFIG,
-        };
-        Fatal::new(code, error.to_string())
-    })?;
-    opened.entries.iter_mut().for_each(catch_up_with_the_clock);
-    Ok(opened)
-}
-
-/// Moves what was saved if the clock was set since, while nobody was there to notice (L9).
-fn catch_up_with_the_clock(entry: &mut Entry) {
-    if let Some(step) = entry.anchor.as_ref().and_then(clock::step_since) {
-        follow_clock(entry, step, clock::now().moved(-step));
-    }
-    entry.anchor = entry.anchor.take().filter(|anchor| !clock::is_of_this_boot(anchor));
 }
 
 /// Passes on what signals ask for.

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::config::{Config, Privacy, SourceText};
 use crate::config_files;
 use crate::fatal::{CONFIG, Fatal};
+use crate::settings::DaemonSettings;
 
 /// Where the configuration is when nobody says so.
 pub const DEFAULT_CONFIG: &str = "/etc/tokend/tokend.toml";
@@ -38,6 +39,12 @@ impl Texts {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         Self { sources: config_files::read(path).map_err(|why| why.to_string()), environment }
+    }
+
+    /// What `[daemon]` seems to say; see `Config::glance`.
+    #[must_use]
+    pub fn glance(&self) -> Option<DaemonSettings> {
+        Config::glance(self.sources.as_ref().ok()?, &self.environment)
     }
 
     /// What they say.

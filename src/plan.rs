@@ -64,9 +64,16 @@ impl Plan {
 #[must_use]
 pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing();
-    let (at, ask) = next_issue(slot, entry, now);
-    let asking = if needs_recall(slot, entry, busy) { Job::Recall } else { Job::Issue(ask) };
-    plan.want(at, asking, now, busy);
+    let (at, forced) = issue_at(slot, entry, now);
+    if needs_recall(slot, entry, busy) {
+        plan.want(at, Job::Recall, now, busy);
+    } else if busy.contains(&Lane::Issuing) {
+        // What it brings home decides.
+    } else if at <= now {
+        plan.due.push(Job::Issue(ask(slot, entry, forced, now)));
+    } else {
+        plan.look_again(at);
+    }
     for (token, sink) in slot.sinks() {
         let receipt = entry.receipts.get(&sink.id);
         if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
@@ -120,23 +127,28 @@ fn needs_recall(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>) -> bool {
 /// When the next request leaves, and what it asks; never while an admin wants none.
 #[must_use]
 pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask) {
+    let (at, forced) = issue_at(slot, entry, now);
+    (at, ask(slot, entry, forced, now))
+}
+
+fn ask(slot: &Slot, entry: &Entry, forced: bool, now: Timestamp) -> Ask {
+    let secret_choice = entry.secret.index(slot.provider.secret_choices());
+    Ask { scopes: scopes_to_ask(slot, entry, now), secret_choice, forced }
+}
+
+/// When the next request leaves, and whether it is forced.
+fn issue_at(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, bool) {
+    if entry.paused.is_some() {
+        return (Timestamp::NEVER, false);
+    }
     let hold = retry_hold(entry, now);
     let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
     let early = forced_at(slot, entry, now).min(scheduled_at(slot, entry));
-    let forced = if early == Timestamp::NEVER {
-        early
-    } else {
-        early.max(hold).max(budget_hold(slot, entry, Reason::Forced, now))
-    };
-    let ask = |forced| Ask {
-        scopes: scopes_to_ask(slot, entry, now),
-        secret_choice: entry.secret.index(slot.provider.secret_choices()),
-        forced,
-    };
-    if entry.paused.is_some() {
-        return (Timestamp::NEVER, ask(false));
+    if early == Timestamp::NEVER {
+        return (renewal, false);
     }
-    if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
+    let forced = early.max(hold).max(budget_hold(slot, entry, Reason::Forced, now));
+    if forced < renewal { (forced, true) } else { (renewal, false) }
 }
 
 /// Until when the budget holds back a request that is due; `None` when it holds none back.

@@ -127,26 +127,24 @@ impl Store {
     /// Opens the state in `directory`, which is made where it is missing, sealed with the key that
     /// follows from `key`, else with the key file there. `now` names what is kept aside.
     pub fn open(directory: &Path, key: Option<&Secret>, now: Timestamp) -> Result<Opened, OpenError> {
+        Self::look(directory, key)?.open(now)
+    }
+
+    /// Takes `directory`, which is made where it is missing, and reads what is there; nothing of it is
+    /// kept aside or made yet.
+    pub fn look(directory: &Path, key: Option<&Secret>) -> Result<Looked, OpenError> {
         let configured = key.map(SealingKey::from_secret).transpose().map_err(OpenError::BadKey)?;
         let place = Place::take(directory)?;
         let kept = if configured.is_some() { configured } else { place.kept_key()? }.map(Arc::new);
-        let lost = match known(&place, kept.clone())? {
-            Known::Whole(database, entries) => {
-                let vault_tokens = database.vault_tokens();
-                return Ok(Opened { store: Self::start(place, database)?, entries, vault_tokens, lost: None });
-            }
-            Known::Nothing => None,
-            Known::Lost(reason) => {
-                let aside = place.set_aside(DATABASE, now)?;
-                Some(format!("the state is lost: {reason}; it is kept as {}", aside.display()))
-            }
-        };
-        let key = kept.map_or_else(|| place.new_key().map(Arc::new), Ok)?;
-        let database = fresh(&place, key)?;
-        let store = Self::start(place, database)?;
-        Ok(Opened { store, entries: Vec::new(), vault_tokens: Vec::new(), lost })
+        let known = known(&place, kept.clone())?;
+        Ok(Looked { place, kept, known })
     }
 
+    /// Whether a state is in `directory`.
+    #[must_use]
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(DATABASE).exists()
+    }
     fn start(place: Place, database: Database) -> Result<Self, OpenError> {
         let directory = place.path.clone();
         let (saves, waiting) = mpsc::channel();
@@ -193,6 +191,35 @@ impl Store {
     pub fn close(self) -> Result<(), String> {
         drop(self.saves);
         self.thread.join().map_err(|_| "the thread that saves the state has failed".to_owned())?
+    }
+}
+
+/// A state directory that was taken, and what is in it.
+pub struct Looked {
+    place: Place,
+    kept: Option<Arc<SealingKey>>,
+    known: Known,
+}
+
+impl Looked {
+    /// Opens it for writing; what is lost is kept aside, under a name with `now`, and begun anew.
+    pub fn open(self, now: Timestamp) -> Result<Opened, OpenError> {
+        let Self { place, kept, known } = self;
+        let lost = match known {
+            Known::Whole(database, entries) => {
+                let vault_tokens = database.vault_tokens();
+                return Ok(Opened { store: Store::start(place, database)?, entries, vault_tokens, lost: None });
+            }
+            Known::Nothing => None,
+            Known::Lost(reason) => {
+                let aside = place.set_aside(DATABASE, now)?;
+                Some(format!("the state is lost: {reason}; it is kept as {}", aside.display()))
+            }
+        };
+        let key = kept.map_or_else(|| place.new_key().map(Arc::new), Ok)?;
+        let database = fresh(&place, key)?;
+        let store = Store::start(place, database)?;
+        Ok(Opened { store, entries: Vec::new(), vault_tokens: Vec::new(), lost })
     }
 }
 

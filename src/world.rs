@@ -158,6 +158,9 @@ impl RealWorld {
     fn announce(&self, slot: &Arc<Slot>) {
         for token in &slot.tokens {
             let before = self.shelf.find(&token.name).filter(|item| item.slot.identity == slot.identity);
+            if before.as_ref().is_some_and(|item| Arc::ptr_eq(&item.slot, slot)) {
+                continue;
+            }
             let offered = before.and_then(|item| item.access_token).filter(|held| serves(slot, token, held));
             self.shelf.put(token.name.clone(), Item::new(Arc::clone(slot), offered));
         }

@@ -11,7 +11,7 @@ use crate::daemon::Until;
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
 use crate::inherited::Inherited;
 use crate::init;
-use crate::life::{Ears, Launch, live};
+use crate::life::{EarlyState, Ears, Launch, live};
 use crate::loading::Texts;
 use crate::status::{SinkState, Status};
 use crate::telemetry::{Destination, start};
@@ -29,11 +29,18 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     protect();
     keep_descriptors();
     let texts = Texts::read(config_path);
+    let state = texts.glance().map(|daemon| EarlyState::begin(&daemon)).unwrap_or_default();
     let config = Arc::new(texts.parse()?);
     start(&config.log, Destination::Stderr).map_err(|why| Fatal::new(CONFIG, why))?;
     let until = if once { Until::Quiet } else { Until::Stopped };
-    let launch =
-        Launch { config, config_path: config_path.to_owned(), fingerprint: texts.fingerprint(), until, inherited };
+    let launch = Launch {
+        config,
+        config_path: config_path.to_owned(),
+        fingerprint: texts.fingerprint(),
+        until,
+        inherited,
+        state,
+    };
     let runtime = runtime()?;
     let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
     // A directory or a resolver that hangs must not hold up the end.

@@ -49,3 +49,19 @@ psu_context = "private"
 scopes = ["accountinformation"]
 sinks = [{ file = "/run/tokend/tokens/a" }]
 "#;
+
+#[test]
+fn a_glance_says_of_the_daemon_what_stands_before_providers_and_tokens() {
+    let glance = |text: &str| Config::glance(&[source("t.toml", text)], &[]).map(|daemon| daemon.state_dir);
+    let state_dir = Some(Some(PathBuf::from("/state")));
+    let daemon = "[daemon]\nstate_dir = \"/state\"\n";
+    assert_eq!(glance(daemon), state_dir);
+    assert_eq!(glance(&format!("{daemon}[tokens.a]\nwhatever = comes")), state_dir);
+    assert_eq!(glance(&format!("\n[tokens.a]\n{daemon}")), Some(None), "nothing is said before");
+    assert_eq!(glance(&format!("{daemon}[unknown]")), None);
+    assert_eq!(glance(&format!("{daemon}not toml")), None);
+    assert_eq!(glance("[daemon]\nstate_dir = \"state\""), None);
+    let variable = [("TOKEND_DAEMON__STATE_DIR".to_owned(), "/state".to_owned())];
+    let by_variable = Config::glance(&[source("t.toml", GOOD)], &variable).map(|daemon| daemon.state_dir);
+    assert_eq!(by_variable, state_dir);
+}

@@ -1,6 +1,7 @@
 //! A token in a file. Files of one directory are delivered together: the directory is opened and
 //! synced once. It knows neither tokens nor formats: it is given the content.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::access_token::Generation;
 use crate::disk;
 use crate::disk::{Batch, Directory, Making, Wanted};
-use crate::document::{generation_in, label_in};
+use crate::document::{Content, generation_in, label_in};
 use crate::job::{Delivered, Fingerprint, Written};
 use crate::settings::{FileContent, FileFormat, FileSettings};
 use crate::sink::{Put, Sink, fingerprint};
@@ -26,12 +27,12 @@ pub struct FileSink<'a> {
     pub own_roots: &'a [PathBuf],
 }
 
-/// A file and what it must hold. The content is wiped when it is dropped.
+/// A file and what it must hold.
 pub struct FilePut<'a> {
     /// Where and how.
     pub settings: &'a FileSettings,
     /// All that it must hold.
-    pub content: Zeroizing<Vec<u8>>,
+    pub content: Content<'a>,
     /// Whose access token it is, where what is there is to be looked at before it is replaced.
     pub number: Option<Number<'a>>,
 }
@@ -50,7 +51,7 @@ const KNOWN_BY_ITSELF: usize = 16;
 
 impl Sink for FileSink<'_> {
     fn put(&self, content: &[u8]) -> Result<Delivered, String> {
-        let put = FilePut { settings: self.settings, content: Zeroizing::new(content.to_vec()), number: None };
+        let put = FilePut { settings: self.settings, content: Content::Bare(content), number: None };
         match put_all(&[put], self.own_roots).swap_remove(0)? {
             Put::Done(delivered) => Ok(delivered),
             Put::Overtaken { generation, .. } => Err(format!("it holds generation {generation}")),
@@ -67,7 +68,7 @@ impl Sink for FileSink<'_> {
 /// all that come after it: call this once per directory where one must not delay another.
 #[must_use]
 pub fn put_all(puts: &[FilePut<'_>], own_roots: &[PathBuf]) -> Vec<Result<Put, String>> {
-    puts.chunk_by(|a, b| directory_of(&a.settings.path) == directory_of(&b.settings.path))
+    puts.chunk_by(|a, b| directory_of(&a.settings.path).as_os_str() == directory_of(&b.settings.path).as_os_str())
         .flat_map(|neighbours| put_neighbours(neighbours, own_roots))
         .collect()
 }
@@ -203,16 +204,26 @@ pub fn generation(settings: &FileSettings) -> Option<Generation> {
 /// Removes the temporary files that a killed daemon left beside `files`, and says how many there
 /// were. A directory that cannot be swept is passed over: the next delivery says what is wrong.
 pub fn sweep<'a>(files: impl IntoIterator<Item = &'a FileSettings>) -> usize {
-    let mut directories: BTreeMap<&Path, BTreeMap<&OsStr, Option<Uid>>> = BTreeMap::new();
-    let mut people = People::default();
+    let mut directories: BTreeMap<&OsStr, Vec<&FileSettings>> = BTreeMap::new();
     for file in files {
-        if let Some(name) = file.path.file_name() {
-            let owner = file.owner.as_deref().and_then(|owner| people.user(owner).ok());
-            directories.entry(directory_of(&file.path)).or_default().insert(name, owner);
-        }
+        directories.entry(directory_of(&file.path).as_os_str()).or_default().push(file);
     }
-    let swept = |(path, files): (&Path, _)| Directory::find(path).ok().flatten()?.sweep(&files).ok();
+    let swept = |(path, files): (&OsStr, Vec<&FileSettings>)| {
+        // Most often nothing is left over, and nobody need be looked up.
+        let owners = LazyCell::new(|| owners(&files));
+        Directory::find(Path::new(path)).ok().flatten()?.sweep(owners).ok()
+    };
     directories.into_iter().filter_map(swept).sum()
+}
+
+/// The names of `files`, and to whom they are given.
+fn owners<'a>(files: &[&'a FileSettings]) -> BTreeMap<&'a OsStr, Option<Uid>> {
+    let mut people = People::default();
+    let owner = |file: &&'a FileSettings| {
+        let owner = file.owner.as_deref().and_then(|owner| people.user(owner).ok());
+        Some((file.path.file_name()?, owner))
+    };
+    files.iter().filter_map(owner).collect()
 }
 
 #[cfg(test)]

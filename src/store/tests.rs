@@ -253,6 +253,8 @@ fn a_damaged_state_is_kept_aside_and_begun_anew() {
         let place = with_one_entry();
         damage(&place);
         let before = fs::read(database(&place)).unwrap();
+        drop(Store::look(place.path(), None).unwrap());
+        assert!(kept_aside(&place).is_empty(), "{name}: whoever only looks changes nothing");
         let opened = open(&place);
         let lost = opened.lost.unwrap();
         assert!(opened.entries.is_empty() && lost.contains("state.db.damaged-20261121T080000Z"), "{name}: {lost}");

@@ -2,6 +2,7 @@
 //! a directory that hangs delays only itself, and one directory is made durable once for a load.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +11,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use crate::access_token::Generation;
 use crate::clock::Timeline;
-use crate::document::Document;
+use crate::document::{Content, Document};
 use crate::job::{JobResult, Outcome, Written};
 use crate::name::{Identity, SinkId};
 use crate::settings::{FileContent, FileSettings};
@@ -41,7 +41,7 @@ pub(crate) struct Couriers {
     own_roots: Arc<[PathBuf]>,
     vaults: Vaults,
     home: Home,
-    rounds: Arc<Mutex<HashMap<PathBuf, Round>>>,
+    rounds: Arc<Mutex<HashMap<OsString, Round>>>,
     readers: Mutex<HashMap<PathBuf, Arc<Semaphore>>>,
 }
 
@@ -60,9 +60,13 @@ impl Couriers {
     /// Puts `delivery` with what else goes to its directory.
     pub(crate) fn deliver(&self, delivery: Delivery) {
         let Some(file) = delivery.sink().file() else { return self.deliver_to_vault(delivery) };
-        let directory = directory_of(&file.path).to_path_buf();
+        let directory = directory_of(&file.path).as_os_str();
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        rounds.entry(directory).or_default().waiting.push((Timeline::present(), delivery));
+        let round = match rounds.get_mut(directory) {
+            Some(round) => round,
+            None => rounds.entry(directory.to_owned()).or_default(),
+        };
+        round.waiting.push((Timeline::present(), delivery));
     }
 
     /// Sends couriers wherever more loads wait than couriers are under way.
@@ -77,7 +81,7 @@ impl Couriers {
         }
     }
 
-    fn send_courier(&self, directory: PathBuf) {
+    fn send_courier(&self, directory: OsString) {
         let rounds = Arc::clone(&self.rounds);
         let (own_roots, home) = (Arc::clone(&self.own_roots), self.home.clone());
         spawn_blocking(move || {
@@ -159,7 +163,7 @@ async fn read_file((readers, file): (Arc<Semaphore>, FileSettings), highest: Arc
 }
 
 /// The next load for `directory`; the courier goes home when there is none.
-fn next_load(rounds: &Mutex<HashMap<PathBuf, Round>>, directory: &Path) -> Option<Vec<(Timeline, Delivery)>> {
+fn next_load(rounds: &Mutex<HashMap<OsString, Round>>, directory: &OsStr) -> Option<Vec<(Timeline, Delivery)>> {
     let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
     let round = rounds.get_mut(directory)?;
     if round.waiting.is_empty() {
@@ -193,16 +197,18 @@ fn bring(load: &[(Timeline, Delivery)], own_roots: &[PathBuf], home: &Home) {
     }
 }
 
-fn content_of(delivery: &Delivery, content: &FileContent) -> Result<Zeroizing<Vec<u8>>, String> {
-    let document = Document::new(&delivery.token().name, &delivery.slot.id, &delivery.access_token);
-    match content {
+fn content_of<'d>(delivery: &'d Delivery, content: &FileContent) -> Result<Content<'d>, String> {
+    let (name, slot, token) = (&delivery.token().name, &delivery.slot.id, &delivery.access_token);
+    let document = || Document::new(name, slot, token);
+    let made = match content {
         FileContent::Format(format) => {
-            Ok(Zeroizing::new(document.render(*format, &delivery.slot.provider.preset.scheme)))
+            return Ok(Document::content(name, slot, token, *format, &delivery.slot.provider.preset.scheme));
         }
-        FileContent::Template(source) => template::render(source, &document).map_err(|fault| fault.to_string()),
-        FileContent::TemplateFile(path) => template::render(&template_file::read(path)?, &document)
+        FileContent::Template(source) => template::render(source, &document()).map_err(|fault| fault.to_string()),
+        FileContent::TemplateFile(path) => template::render(&template_file::read(path)?, &document())
             .map_err(|fault| format!("template_file {}: {fault}", path.display())),
-    }
+    };
+    made.map(Content::Made)
 }
 
 async fn bring_to_vault(delivery: &Delivery, vaults: &Vaults) -> JobResult {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::access_token::{AccessToken, Clock};
@@ -16,7 +17,7 @@ fn settings(path: PathBuf) -> FileSettings {
 }
 
 fn put<'a>(settings: &'a FileSettings, content: &str) -> FilePut<'a> {
-    FilePut { settings, content: Zeroizing::new(content.into()), number: None }
+    FilePut { settings, content: Content::Made(Zeroizing::new(content.into())), number: None }
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_higher_generation_of_the_same_slot_is_never_written_over() {
     let place = TempDir::new().unwrap();
     let file = settings(place.path().join("a"));
     let number = Some(Number { slot: "bank/corporate", generation: Generation(5) });
-    let put = |number| FilePut { settings: &file, content: Zeroizing::new(b"ours".to_vec()), number };
+    let put = |number| FilePut { settings: &file, content: Content::Bare(b"ours"), number };
     for expires_at in ["2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z"] {
         fs::write(&file.path, told("bank/corporate", 6, expires_at)).unwrap();
         let expires_at = Timestamp::parse_rfc3339(expires_at);
