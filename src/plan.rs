@@ -11,6 +11,7 @@ use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
 use crate::ledger::{Denied, Entry, Receipt, Standing};
 use crate::plan::budget::{Reason, budget_hold};
+use crate::plan::follow::{expected_at, next_look};
 use crate::plan::hooks::plan_hooks;
 use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
 use crate::slot::{Policy, Slot};
@@ -18,6 +19,7 @@ use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod budget;
+mod follow;
 pub mod hooks;
 
 /// How long a withdrawal waits for the edit to be taken back (L17).
@@ -109,9 +111,10 @@ pub fn forget_at(entry: &Entry) -> Timestamp {
     expiry.max(last_issue.map_or(Timestamp::EPOCH, |at| at + Budget::LONGEST))
 }
 
-/// Whether the sinks must first be asked for the generation that they hold: there is no history.
+/// Whether the sinks must first be asked for the generation that they hold: there is no history. One
+/// that follows takes its generations from the issuer.
 fn needs_recall(slot: &Slot, entry: &Entry) -> bool {
-    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
+    slot.follows().is_none() && !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation())
 }
 
 /// When the next request leaves, and what it asks; never while an admin wants none.
@@ -129,6 +132,9 @@ pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask
     };
     if entry.paused.is_some() {
         return (Timestamp::NEVER, ask(false));
+    }
+    if slot.follows().is_some() {
+        return (next_look(slot, entry, now), ask(entry.forced));
     }
     if forced < renewal { (forced, ask(true)) } else { (renewal, ask(false)) }
 }
@@ -151,9 +157,12 @@ fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
     renewal_of(slot, token).max(entry.same_again.unwrap_or(Timestamp::EPOCH))
 }
 
-/// When `token` is renewed if nothing goes wrong (L7).
+/// When `token` is renewed if nothing goes wrong (L7), by whoever asks for it.
 #[must_use]
 pub fn renewal_of(slot: &Slot, token: &AccessToken) -> Timestamp {
+    if slot.follows().is_some() {
+        return expected_at(slot, token);
+    }
     let lead = lead(&slot.policy, token.lifetime());
     let later = if slot.policy.exclusive {
         Duration::ZERO

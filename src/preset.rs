@@ -16,6 +16,7 @@ pub(crate) mod check;
 pub(crate) mod compile;
 mod endpoint;
 pub(crate) mod expiry;
+mod followed;
 pub(crate) mod language;
 pub(crate) mod parameters;
 pub(crate) mod program;
@@ -217,6 +218,12 @@ impl Preset {
     #[must_use]
     pub fn built_in(name: &str) -> Option<Arc<Self>> {
         built_in::preset(name)
+    }
+
+    /// What stands for a preset where no provider is asked: it has nothing to send and nothing to read.
+    #[must_use]
+    pub fn of_followers() -> Arc<Self> {
+        followed::preset()
     }
 
     /// The names of the built-in presets.

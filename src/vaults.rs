@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::access_token::Generation;
 use crate::config::Config;
@@ -92,6 +92,13 @@ impl Vaults {
     /// The generation of `slot` that a secret holds.
     pub async fn generation(&self, place: &VaultPlace, slot: &str) -> Option<Generation> {
         generation(&self.read(place).await.ok()?, slot)
+    }
+
+    /// The fields of a secret; `None` where there is none.
+    ///
+    /// Errors: why it cannot be read, with the place.
+    pub async fn fields(&self, place: &VaultPlace) -> Result<Option<Map<String, Value>>, String> {
+        Ok(self.read(place).await?.fields)
     }
 
     async fn read(&self, place: &VaultPlace) -> Result<Found, String> {

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::follow;
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::provider::Account;
-use crate::config::token::{Draft, Providers};
+use crate::config::token::{Draft, Providers, Source};
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::preset::Preset;
 use crate::schedule::Schedule;
-use crate::settings::{Provider, TokenSettings};
+use crate::settings::{Persist, Provider, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::time::for_people;
 
 /// The lifetime that forecasts take where neither preset nor provider names one.
-const LIFETIME: Duration = Duration::from_hours(1);
+pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
 /// What the tokens make together.
 #[derive(Default)]
@@ -87,16 +88,38 @@ fn is_file(id: &SinkId) -> bool {
     id.as_str().starts_with('/')
 }
 
-/// Makes slots of `tokens`, but for those whose provider is wrong.
-pub fn slots(tokens: Vec<Draft<'_>>, providers: &Providers<'_>, problems: &mut Problems<'_>) -> Compiled {
+/// Makes slots of `tokens`, but for those whose provider is wrong. What is followed is kept as `persist` says.
+pub fn slots(
+    tokens: Vec<Draft<'_>>,
+    providers: &Providers<'_>,
+    persist: Persist,
+    problems: &mut Problems<'_>,
+) -> Compiled {
     let mut groups: BTreeMap<SlotId, (&Account, Vec<Draft<'_>>)> = BTreeMap::new();
+    let mut slots: BTreeMap<SlotId, Slot> = BTreeMap::new();
+    let mut followers = Vec::new();
     for token in tokens {
-        let Some(account) = providers.get(token.provider).and_then(|draft| draft.account.as_ref()) else { continue };
+        let name = match &token.source {
+            Source::Provider(name) => *name,
+            Source::Followed(..) => {
+                followers.push(token);
+                continue;
+            }
+        };
+        let Some(account) = providers.get(name).and_then(|draft| draft.account.as_ref()) else { continue };
         groups.entry(slot_id(account, &token)).or_insert_with(|| (account, Vec::new())).1.push(token);
     }
-    let mut compiled = Compiled::default();
     for (id, (account, tokens)) in groups {
-        let slot = slot(id, account, tokens, problems);
+        let slot = slot(id.clone(), account, tokens, problems);
+        slots.insert(id, slot);
+    }
+    for token in followers {
+        let taken = |id: &SlotId| slots.get(id).map(|slot| slot.id.clone());
+        let Some(slot) = follow::slot(token, persist, taken, problems) else { continue };
+        slots.insert(slot.id.clone(), slot);
+    }
+    let mut compiled = Compiled::default();
+    for slot in slots.into_values() {
         let index = compiled.slots.len();
         compiled.tokens.extend(slot.tokens.iter().map(|token| (token.name.clone(), index)));
         compiled.sinks.extend(slot.sinks().map(|(_, sink)| (sink.id.clone(), index)));

@@ -51,11 +51,7 @@ pub(crate) fn record_overtaken(
     now: Timestamp,
 ) -> Durability {
     if expires_at > now {
-        let receipt = entry.receipts.entry(sink.clone()).or_default();
-        let reason = format!("another tokend writes there: it holds generation {generation} until {expires_at}");
-        let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
-        receipt.retry = Some(SinkRetry { reason, attempts, not_before: expires_at.min(now + LOOK_AGAIN) });
-        return Durability::None;
+        return record_occupied(entry, sink, (generation, expires_at), now);
     }
     if generation >= entry.generation {
         entry.generation = generation.next();
@@ -64,6 +60,23 @@ pub(crate) fn record_overtaken(
     }
     entry.receipts.entry(sink.clone()).or_default().retry = None;
     Durability::Token
+}
+
+/// Notes that another tokend has written a higher generation, which is left alone. Whoever follows
+/// numbers nothing, and so leaves it alone also when it has expired.
+pub(crate) fn record_occupied(
+    entry: &mut Entry,
+    sink: &SinkId,
+    (generation, expires_at): (Generation, Timestamp),
+    now: Timestamp,
+) -> Durability {
+    let receipt = entry.receipts.entry(sink.clone()).or_default();
+    let reason = format!("another tokend writes there: it holds generation {generation} until {expires_at}");
+    let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
+    let again = now + LOOK_AGAIN;
+    let not_before = if expires_at > now { expires_at.min(again) } else { again };
+    receipt.retry = Some(SinkRetry { reason, attempts, not_before });
+    Durability::None
 }
 
 /// Notes what came of a withdrawal.

@@ -71,6 +71,9 @@ impl Telling {
     #[expect(clippy::unused_self, reason = "told where the rest is told")]
     pub(crate) fn starting(&self, task: &Task) {
         match task {
+            Task::Issue(slot, _) if slot.follows().is_some() => {
+                debug!(slot = %slot.id, place = slot.endpoint().as_str(), "looking where another tokend writes");
+            }
             Task::Issue(slot, ask) => {
                 debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
             }
@@ -181,13 +184,18 @@ fn slot_id<'a>(keeper: &'a Keeper, name: &Name) -> Option<&'a str> {
 
 fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
     match &outcome.result {
-        JobResult::Issued { answer, .. } => {
+        JobResult::Issued { .. } | JobResult::Looked { .. } => {
             let entry = keeper.case_of(&outcome.identity).map(|case| &case.entry);
             let failing = entry.and_then(|entry| match &entry.standing {
                 Standing::Failing(retry) => Some(discriminant(&retry.failure)),
                 Standing::Good => None,
             });
-            let failed = answer.as_ref().err().map(Failure::class);
+            let failure = match &outcome.result {
+                JobResult::Issued { answer, .. } => answer.as_ref().err(),
+                JobResult::Looked { found, .. } => found.as_ref().err(),
+                _ => None,
+            };
+            let failed = failure.map(Failure::class);
             Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing, failed }
         }
         JobResult::Recalled(_) => Arrived::Recall,
