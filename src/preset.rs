@@ -220,12 +220,6 @@ impl Preset {
         built_in::preset(name)
     }
 
-    /// What stands for a preset where no provider is asked: it has nothing to send and nothing to read.
-    #[must_use]
-    pub fn of_followers() -> Arc<Self> {
-        followed::preset()
-    }
-
     /// The names of the built-in presets.
     #[must_use]
     pub fn built_in_names() -> &'static [&'static str] {

@@ -114,8 +114,8 @@ pub fn slots(
         slots.insert(id, slot);
     }
     for token in followers {
-        let taken = |id: &SlotId| slots.get(id).map(|slot| slot.id.clone());
-        let Some(slot) = follow::slot(token, persist, taken, problems) else { continue };
+        let namesake = |id: &SlotId| slots.get(id).map(|slot| slot.id.clone());
+        let Some(slot) = follow::slot(token, persist, namesake, problems) else { continue };
         slots.insert(slot.id.clone(), slot);
     }
     let mut compiled = Compiled::default();

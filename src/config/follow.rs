@@ -72,20 +72,20 @@ pub fn check_beside(token: Section<'_, '_>, problems: &mut Problems<'_>) {
 
 /// Reports every token that follows what this tokend itself writes.
 pub fn check_places(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
-    let mut written: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
+    let mut sinks_here: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
     for token in tokens {
         let sinks = token.sinks_at.iter().zip(&token.settings.sinks);
-        written.extend(sinks.map(|(at, sink)| (&sink.id, (*at, &token.settings.name))));
+        sinks_here.extend(sinks.map(|(at, sink)| (&sink.id, (*at, &token.settings.name))));
     }
-    for token in tokens {
-        let Source::Followed(at, followed) = &token.source else { continue };
-        let Some((sink_at, writer)) = written.get(&followed.id) else { continue };
+    for follower in tokens {
+        let Source::Followed(at, followed) = &follower.source else { continue };
+        let Some((sink_at, author)) = sinks_here.get(&followed.id) else { continue };
         let place = problems.places().find(*sink_at);
-        let text = if *writer == &token.settings.name {
+        let text = if *author == &follower.settings.name {
             format!("it would follow its own sink (at {place}); give the sink another place")
         } else {
             format!(
-                "{writer} writes this itself (at {place}), and no other tokend does; read {writer} instead, or follow \
+                "{author} writes this itself (at {place}), and no other tokend does; read {author} instead, or follow \
                  what another tokend writes"
             )
         };
@@ -93,16 +93,16 @@ pub fn check_places(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
     }
 }
 
-/// The slot of a token that follows. `taken` finds another slot that would be called the same.
+/// The slot of a token that follows. `namesake` finds another slot that would be called the same.
 pub fn slot(
     token: Draft<'_>,
     persist: Persist,
-    taken: impl Fn(&SlotId) -> Option<SlotId>,
+    namesake: impl Fn(&SlotId) -> Option<SlotId>,
     problems: &mut Problems<'_>,
 ) -> Option<Slot> {
     let Source::Followed(at, followed) = token.source else { return None };
     let id = SlotId::new(&Name::of_followers(), token.settings.name.as_str());
-    if let Some(other) = taken(&id) {
+    if let Some(other) = namesake(&id) {
         let text = format!("its slot would be called {other}, as one of [providers.follow]; rename that table");
         problems.add_value(at, "follow", &text);
         return None;

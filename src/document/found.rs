@@ -94,15 +94,15 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn fields(value: Value) -> Map<String, Value> {
+    fn fields(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     fn told(change: impl FnOnce(&mut Map<String, Value>)) -> String {
         let mut fields =
-            fields(json!({ "access_token": "one", "expires_at": "2027-01-15T09:00:00Z", "generation": 7 }));
+            fields(&json!({ "access_token": "one", "expires_at": "2027-01-15T09:00:00Z", "generation": 7 }));
         change(&mut fields);
-        found_in(&fields, NOW).map(|found| format!("generation {}", found.generation)).unwrap_or_else(|why| why)
+        found_in(&fields, NOW).map_or_else(|why| why, |found| format!("generation {}", found.generation))
     }
 
     #[test]
@@ -112,8 +112,8 @@ mod tests {
             secret: Secret::new("eyJ.one".into()),
             token_type: "BearerToken".into(),
             scopes: vec!["accountinformation".into(), "corporate".into()],
-            issued_at: NOW - Duration::from_secs(60),
-            expires_at: NOW + Duration::from_secs(3540),
+            issued_at: NOW - Duration::from_mins(1),
+            expires_at: NOW + Duration::from_mins(59),
             generation: Generation(7),
             extra: BTreeMap::from([("region".into(), json!("eu1"))]),
         };
@@ -167,7 +167,7 @@ mod tests {
             let issued_at = (NOW + Duration::from_secs(seconds)).to_string();
             let value = json!({ "access_token": "one", "expires_at": "2027-01-15T09:00:00Z", "issued_at": issued_at,
                 "generation": 7 });
-            found_in(&fields(value), NOW).unwrap().issued.warning
+            found_in(&fields(&value), NOW).unwrap().issued.warning
         };
         assert_eq!(issued(5), None);
         assert!(issued(90).unwrap().starts_with("it was issued 90 s in the future of this host's clock"));

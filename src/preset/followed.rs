@@ -11,8 +11,12 @@ use crate::preset::{ContextRules, Preset};
 
 static PRESET: OnceLock<Arc<Preset>> = OnceLock::new();
 
-pub(crate) fn preset() -> Arc<Preset> {
-    Arc::clone(PRESET.get_or_init(|| Arc::new(make())))
+impl Preset {
+    /// What stands for a preset where no provider is asked: it has nothing to send and nothing to read.
+    #[must_use]
+    pub fn of_followers() -> Arc<Self> {
+        Arc::clone(PRESET.get_or_init(|| Arc::new(make())))
+    }
 }
 
 fn make() -> Preset {

@@ -114,7 +114,7 @@ fn restate(entry: &mut Entry, found: &Found) -> Durability {
         return Durability::None;
     }
     let (issued_at, expires_at) = (found.issued.issued_at, found.issued.expires_at);
-    entry.access_token = Some(Arc::new(AccessToken { issued_at, expires_at, scopes, ..held.clone() }));
+    entry.access_token = Some(Arc::new(AccessToken { scopes, issued_at, expires_at, ..held.clone() }));
     entry.receipts.values_mut().for_each(|receipt| receipt.restate = true);
     Durability::Token
 }

@@ -20,7 +20,7 @@ use crate::task::Task;
 use crate::time::Timestamp;
 use crate::world::telling::counting::count;
 use crate::world::telling::lines::{
-    names_of, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
+    names_of, tell_asking, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
 };
 
 mod counting;
@@ -71,12 +71,7 @@ impl Telling {
     #[expect(clippy::unused_self, reason = "told where the rest is told")]
     pub(crate) fn starting(&self, task: &Task) {
         match task {
-            Task::Issue(slot, _) if slot.follows().is_some() => {
-                debug!(slot = %slot.id, place = slot.endpoint().as_str(), "looking where another tokend writes");
-            }
-            Task::Issue(slot, ask) => {
-                debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
-            }
+            Task::Issue(slot, ask) => tell_asking(slot, ask),
             Task::Deliver(delivery) => debug!(slot = %delivery.slot.id, sink = %delivery.sink().id, "delivering"),
             Task::Recall(slot) => debug!(slot = %slot.id, "reading the generation that the sinks hold"),
             Task::Withdraw { sink, .. } => debug!(%sink, "withdrawing"),

@@ -10,6 +10,8 @@
 
 mod bao;
 mod faults;
+mod follow;
+mod hosts;
 mod logins;
 mod secrets;
 #[path = "../binary/setup.rs"]

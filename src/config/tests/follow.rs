@@ -45,13 +45,13 @@ psu_context = "private"
 scopes = ["accountinformation"]
 refresh = { lead = "60s", schedule = "0 0 6 * * *", timezone = "Europe/Oslo" }
 "#,
-        r#"
+        r"
 t.toml:3:1: provider: this token takes what another tokend asked for, and asks no provider; remove it, or follow
 t.toml:4:1: psu_context: this token takes what another tokend asked for, and asks no provider; remove it, or follow
 t.toml:5:1: scopes: this token takes what another tokend asked for, and asks no provider; remove it, or follow
 t.toml:6:27: schedule: this token takes what another tokend asked for, and asks no provider; remove it
 t.toml:6:53: timezone: this token takes what another tokend asked for, and asks no provider; remove it
-"#,
+",
     );
 }
 
@@ -105,10 +105,10 @@ sinks = [{ file = "/run/self" }]
 follow = { file = "/run/tokend/tokens/a" }
 "#
         ),
-        r#"
+        r"
 t.toml:14:1: follow: it would follow its own sink (at t.toml:15:12); give the sink another place
 t.toml:17:1: follow: a writes this itself (at t.toml:11:12), and no other tokend does; read a instead, or follow what another tokend writes
-"#,
+",
     );
 }
 

@@ -89,9 +89,9 @@ fn it_is_late_when_half_of_the_lead_has_passed_and_the_lead_is_that_of_an_exclus
     assert_eq!((expected_at(&slot, &held), late(&slot)), (at(3540), at(3570)));
     slot.policy.lead = Some(Duration::ZERO);
     assert_eq!((expected_at(&slot, &held), late(&slot)), (at(3600), at(3600)));
-    slot.policy.lead = Some(Duration::from_secs(1200));
+    slot.policy.lead = Some(Duration::from_mins(20));
     assert_eq!(expected_at(&slot, &held), at(2400));
-    assert_eq!(window(&slot, &held), Duration::from_secs(1200), "and from then on it is looked for");
+    assert_eq!(window(&slot, &held), Duration::from_mins(20), "and from then on it is looked for");
 }
 
 #[test]

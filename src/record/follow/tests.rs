@@ -45,7 +45,7 @@ fn the_same_again_changes_nothing_but_what_the_issuer_knows_better() {
     deliver(&slot, &mut entry, "accounts", at(1));
     assert_eq!(look(&slot, &mut entry, Ok(found(7, at(0), HOUR)), at(300)), NOTHING);
     assert!(!entry.receipts[&sink_of("accounts")].restate);
-    let sooner = found(7, at(0), Duration::from_secs(1800));
+    let sooner = found(7, at(0), Duration::from_mins(30));
     assert_eq!(look(&slot, &mut entry, Ok(sooner), at(600)), TOKEN);
     assert_eq!(held(&entry), Some((7, at(1800))));
     assert!(entry.receipts[&sink_of("accounts")].restate, "and the sinks are told");

@@ -6,6 +6,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::access_token::AccessToken;
 use crate::failure::Class;
+use crate::job::Ask;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, Retry};
 use crate::name::{Name, SinkId};
@@ -13,6 +14,15 @@ use crate::plan::renewal_of;
 use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::time::{Timestamp, for_people};
+
+/// Somebody is asked, or a place looked at.
+pub(super) fn tell_asking(slot: &Slot, ask: &Ask) {
+    if slot.follows().is_some() {
+        debug!(slot = %slot.id, place = slot.endpoint().as_str(), "looking where another tokend writes");
+    } else {
+        debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
+    }
+}
 
 /// Why there is no new access token, and when the provider is asked again: what the schedule of
 /// retries, the budget and the provider's patience make together.
