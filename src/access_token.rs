@@ -50,6 +50,15 @@ pub struct Issued {
     pub warning: Option<String>,
 }
 
+/// What another tokend wrote: an access token that has its number already.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The access token.
+    pub issued: Issued,
+    /// The number that its issuer gave it.
+    pub generation: Generation,
+}
+
 /// An access token that is held for a slot.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
@@ -78,7 +87,7 @@ pub enum Clock {
     /// The clock that counts since this boot: they move along.
     #[default]
     Boot,
-    /// The wall clock, because they are from before the machine was booted: they stay.
+    /// The wall clock, because they are from before the machine was booted, or from another: they stay.
     Wall,
 }
 

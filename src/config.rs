@@ -8,6 +8,7 @@ mod compile;
 mod daemon;
 mod difference;
 mod files;
+mod follow;
 mod hooks;
 mod keys;
 mod layers;
@@ -162,7 +163,8 @@ impl Config {
         compile::check_accounts(&providers, problems);
         let tokens = read_tokens(&sections.tokens, &providers, problems);
         compile::check_sinks(&tokens, problems);
-        let compiled = compile::slots(tokens, &providers, problems);
+        follow::check_places(&tokens, problems);
+        let compiled = compile::slots(tokens, &providers, daemon.persist, problems);
         let accounts = providers.into_values().filter_map(|draft| draft.account);
         let providers = accounts.map(|account| (account.provider.name.clone(), account.provider)).collect();
         let Compiled { slots, tokens, sinks } = compiled;

@@ -209,6 +209,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             release(keeper, world);
         }
         Happening::Event(Event::FilesChanged(tokens, FileKind::Template)) => keeper.fill_again(&tokens),
+        Happening::Event(Event::FilesChanged(tokens, FileKind::Followed)) => keeper.look_there(&tokens, now),
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::Readings(asker)) => world.observe(keeper, Seen::ReadingsWanted(asker)),

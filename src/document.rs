@@ -13,6 +13,8 @@ use crate::name::{Name, SlotId};
 use crate::settings::FileFormat;
 use crate::template;
 
+pub mod found;
+
 /// The `json` object of the contract (§3). Holds the access token in the clear: it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Document {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access_token::Issued;
+use crate::access_token::{Found, Generation, Issued};
 use crate::config::Config;
 use crate::failure::{Failure, Reach, Refusal};
 use crate::job::{Ask, Delivered, Job, JobResult};
@@ -13,12 +13,12 @@ use crate::ledger::Entry;
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::plan::next_issue;
 use crate::preset::Preset;
-use crate::record::record;
+use crate::record::{Durability, record};
 use crate::schedule::{Schedule, zone};
 use crate::secret::Secret;
 use crate::settings::{
-    Budget, DaemonSettings, Endpoint, FileContent, FileFormat, FileSettings, Hook, LogFormat, LogSettings, OnExpired,
-    Persist, Provider, Proxy, Readers, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
+    Budget, DaemonSettings, Endpoint, FileContent, FileFormat, FileSettings, Followed, Hook, LogFormat, LogSettings,
+    OnExpired, Persist, Provider, Proxy, Readers, SecretSource, SinkPlace, SinkSettings, TlsFiles, TokenSettings,
 };
 use crate::slot::{Policy, Slot};
 use crate::time::Timestamp;
@@ -142,6 +142,29 @@ pub fn own_slot(name: &str) -> Slot {
         policy: policy(false),
         schedule: None,
     }
+}
+
+/// The slot of a token that another tokend writes to the file `/issuer/NAME`.
+pub fn following_slot(name: &str) -> Slot {
+    let followed = Followed::file(format!("/issuer/{name}").into());
+    Slot {
+        id: SlotId::new(&Name::of_followers(), name),
+        identity: Identity::new(&["follow", followed.id.as_str(), name]),
+        provider: Arc::new(Provider::followed(followed, Persist::Encrypted)),
+        ..own_slot(name)
+    }
+}
+
+/// What another tokend wrote: its access token of `generation`, issued at `issued_at`.
+pub fn found(generation: u64, issued_at: Timestamp, lifetime: Duration) -> Found {
+    let issued = Issued { scopes: Some(words(&["a"])), ..issued(&format!("token {generation}"), issued_at, lifetime) };
+    Found { issued, generation: Generation(generation) }
+}
+
+/// Notes that a look at `now` brought `found`.
+pub fn look(slot: &Slot, entry: &mut Entry, found: Result<Found, Failure>, now: Timestamp) -> Durability {
+    let ask = next_ask(slot, entry, now);
+    record(slot, entry, JobResult::Looked { ask, looked_at: now, found }, now)
 }
 
 /// As `own_slot`, with a fresh access token every day at 10:00 UTC: two hours after the start.

@@ -40,6 +40,9 @@ pub struct SlotForecast {
     pub slot: String,
     /// The tokens that share it.
     pub tokens: Vec<String>,
+    /// Where another tokend writes, where no provider is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
     /// What is asked, with the PSU context.
     pub scope: String,
     /// The lifetime that the vendor documents, in seconds.
@@ -80,20 +83,24 @@ pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
     let horizon = from + span.max(DAY);
     let courses: Vec<(&Slot, Vec<Timestamp>)> =
         config.slots.iter().map(|slot| (&**slot, course(slot, from, horizon))).collect();
+    let issuing = || courses.iter().filter(|(slot, _)| slot.follows().is_none());
     let exclusive = courses.iter().filter(|(slot, _)| slot.policy.exclusive);
     Forecast {
         from: from.to_string(),
         until: (from + span).to_string(),
         slots: courses.iter().map(|(slot, moments)| slot_forecast(slot, moments, from + span)).collect(),
         psu_contexts: groups(exclusive.clone(), context_of),
-        endpoints: groups(courses.iter(), |slot| slot.endpoint().as_str().to_owned()),
+        endpoints: groups(issuing(), |slot| slot.endpoint().as_str().to_owned()),
         notes: notes(exclusive.map(|(slot, moments)| (*slot, moments))),
     }
 }
 
-/// The moments at which `slot` would be asked.
+/// The moments at which the provider of `slot` would be asked: never, where it follows.
 fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Vec<Timestamp> {
     let mut moments = Vec::new();
+    if slot.follows().is_some() {
+        return moments;
+    }
     let mut at = from;
     while at < horizon && moments.len() < MOST_MOMENTS {
         moments.push(at);
@@ -127,6 +134,7 @@ fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotFo
     SlotForecast {
         slot: slot.id.to_string(),
         tokens: slot.tokens.iter().map(|token| token.name.to_string()).collect(),
+        follows: slot.follows().map(|followed| followed.id.to_string()),
         scope: scope.join(" "),
         lifetime_seconds: lifetime.as_secs(),
         lead_seconds: lead(&slot.policy, lifetime).as_secs_f64(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::access_token::{AccessToken, Generation, Issued};
+use crate::access_token::{AccessToken, Found, Generation, Issued};
 use crate::failure::Failure;
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::settings::HookEvent;
@@ -14,7 +14,7 @@ use crate::time::{Step, Timestamp};
 pub enum Job {
     /// Read the highest generation that the slot's sinks still hold, before its first request.
     Recall,
-    /// Ask the provider for an access token.
+    /// Ask for an access token: the provider, or the place where another tokend writes.
     Issue(Ask),
     /// Bring the access token held to this sink.
     Deliver(SinkId),
@@ -119,6 +119,8 @@ impl Outcome {
                     issued.expires_at = issued.expires_at.moved(step);
                 }
             }
+            // What another tokend wrote speaks of the right time, whatever the clock here showed.
+            JobResult::Looked { looked_at, .. } => *looked_at = looked_at.moved(step),
             JobResult::Delivered { expires_at, .. } | JobResult::Overtaken { expires_at, .. } => {
                 *expires_at = expires_at.moved(step);
             }
@@ -140,6 +142,15 @@ pub enum JobResult {
         asked_at: Timestamp,
         /// What came back.
         answer: Result<Issued, Failure>,
+    },
+    /// The place where another tokend writes was looked at.
+    Looked {
+        /// What for.
+        ask: Ask,
+        /// When.
+        looked_at: Timestamp,
+        /// What was there.
+        found: Result<Found, Failure>,
     },
     /// A sink was brought up to date.
     Delivered {
@@ -186,7 +197,7 @@ impl JobResult {
     #[must_use]
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Recalled(_) | Self::Issued { .. } => Lane::Issuing,
+            Self::Recalled(_) | Self::Issued { .. } | Self::Looked { .. } => Lane::Issuing,
             Self::Delivered { sink, .. } | Self::Overtaken { sink, .. } | Self::Withdrawn { sink, .. } => {
                 Lane::Sink(sink.clone())
             }

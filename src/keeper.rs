@@ -22,6 +22,7 @@ use crate::name::{Identity, SinkId};
 use crate::plan::hooks::TURN_PATIENCE;
 use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::again::try_refused_again;
+use crate::record::follow::look_at_once;
 use crate::record::receipt::record_withdrawal;
 use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record};
 use crate::settings::Provider;
@@ -180,6 +181,7 @@ impl Keeper {
         case.busy.remove(&lane);
         let answered = match &result {
             JobResult::Issued { answer, .. } => Some(answer.as_ref().err().cloned()),
+            JobResult::Looked { found, .. } => Some(found.as_ref().err().cloned()),
             _ => None,
         };
         let durability = match (&case.slot, result) {
@@ -189,6 +191,9 @@ impl Keeper {
         };
         if answered.is_some() && take(&mut case.overtaken) {
             try_refused_again(&mut case.entry, now);
+            if case.slot.as_ref().is_some_and(|slot| slot.follows().is_some()) {
+                look_at_once(&mut case.entry, now);
+            }
         }
         self.savings.note(&identity, durability, now);
         match (lane, answered) {
@@ -267,7 +272,9 @@ impl Keeper {
 
     fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
-        if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot) {
+        if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot)
+            && slot.follows().is_none()
+        {
             if !self.queues.enter(&slot.provider, identity, case.entry.urgency()) {
                 if case.entry.waiting_since.is_none() {
                     case.entry.waiting_since = Some(now);

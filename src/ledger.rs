@@ -51,6 +51,8 @@ pub struct Entry {
     pub same_again: Option<Timestamp>,
     /// Which client secret worked last, and how many others were refused since.
     pub secret: SecretChoice,
+    /// When the place that is followed was looked at last, and what was there; `None`: not since the start.
+    pub looked: Option<Looked>,
     /// What a person should know of the last usable answer.
     pub warning: Option<String>,
     /// What each sink holds.
@@ -86,6 +88,7 @@ impl Entry {
             honoured: None,
             same_again: None,
             secret: SecretChoice::default(),
+            looked: None,
             warning: None,
             receipts: BTreeMap::new(),
             hooks: BTreeMap::new(),
@@ -126,6 +129,15 @@ impl Entry {
             Standing::Good => Timestamp::EPOCH,
         }
     }
+}
+
+/// The place where another tokend writes was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// When.
+    pub at: Timestamp,
+    /// The generation there and when it expires; `None` where there was nothing usable.
+    pub found: Option<(Generation, Timestamp)>,
 }
 
 /// A reader said that its API refused an access token.

@@ -30,7 +30,7 @@
 //! | floor | modules | must not |
 //! |---|---|---|
 //! | 6 doors | `main`, [`cli`], [`demo`] | be used by anyone |
-//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`metrics`], [`watch`], [`blocking`], [`signals`], [`systemd`], [`inherited`], [`init`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`mod@unit`], [`clock`], [`cron`], [`vaults`] (one login for each server) | decide |
+//! | 5 life | [`life`] (beginning and end), [`daemon`] (the loop), [`world`] (the real one), [`socket`], [`socket_client`], [`inbox`], [`reloading`] (the one road to another configuration), [`metrics`], [`watch`], [`blocking`], [`signals`], [`systemd`], [`inherited`], [`init`], [`telemetry`], [`display`], [`loading`], [`places`], [`notes`], [`mod@unit`], [`clock`], [`cron`], [`vaults`] (one login for each server), [`following`] (a look at what another tokend wrote) | decide |
 //! | 4 edges | [`store`] (`SQLite`), [`provider`], [`sink`], [`shelf`] (what the socket serves), [`config_files`], [`credentials`], [`hook`] | see decisions or each other; log; retry; read the clock |
 //! | 3 tools | [`disk`] (replace a file whole), [`http`] (one client), [`command`] (a program run to its end), [`seal`], [`privacy`], [`peer`] (who is at the other end), [`vault`] (one server) | know a provider, a sink, the ledger |
 //! | 2 decisions | [`plan`], [`record`], [`agenda`], [`keeper`], [`task`], [`status`], [`forecast`] | have any effect |
@@ -72,6 +72,7 @@ pub mod display;
 pub mod document;
 pub mod failure;
 pub mod fatal;
+pub mod following;
 pub mod forecast;
 pub mod hook;
 pub mod http;

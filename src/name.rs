@@ -22,6 +22,12 @@ impl Name {
         Err(format!("{text:?} is not a name: 1 to 64 of A-Z a-z 0-9 . _ - and the first a letter or digit"))
     }
 
+    /// What stands for the provider in the slot of a token that follows another tokend's.
+    #[must_use]
+    pub fn of_followers() -> Self {
+        Self("follow".into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -35,7 +41,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// How a slot is printed: `provider/context` or `provider/token`.
+/// How a slot is printed: `provider/context` or `provider/token`; `follow/token` where no provider is asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(Arc<str>);
 

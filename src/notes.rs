@@ -16,9 +16,8 @@ use crate::document::Document;
 use crate::name::Name;
 use crate::peer::{can_tell_units, why_nobody_is_known};
 use crate::places::Places;
-use crate::preset::Preset;
 use crate::settings::{
-    Admins, FileContent, FileSettings, Hook, HookKind, KvVersion, Provider, SecretSource, VaultPlace,
+    Admins, FileContent, FileSettings, FollowedPlace, Hook, HookKind, KvVersion, Provider, SecretSource, VaultPlace,
 };
 use crate::sink::file::directory_of;
 use crate::sink::template_file;
@@ -49,14 +48,23 @@ pub fn notes(config: &Config) -> Vec<String> {
     for slot in &config.slots {
         for file in slot.sinks().filter_map(|(_, sink)| sink.file()) {
             notes.extend(file_notes(file, &own_roots));
-            notes.extend(template_note(file, &slot.provider.preset));
+            notes.extend(template_note(file, slot));
         }
     }
     for (token, kind, hook) in config.slots.iter().flat_map(|slot| hooks_of(slot)) {
         notes.extend(hook_note(hook).map(|missing| format!("token {token}: {kind}: {missing}")));
     }
+    notes.extend(config.slots.iter().filter_map(|slot| followed_note(slot)));
     notes.extend(vault_notes(config));
     notes.into_iter().collect()
+}
+
+/// Only what is so whoever asks.
+fn followed_note(slot: &Slot) -> Option<String> {
+    let FollowedPlace::File(path) = &slot.follows()?.place else { return None };
+    let token = &slot.tokens.first()?.name;
+    let missing = matches!(path.metadata(), Err(error) if error.kind() == ErrorKind::NotFound);
+    missing.then(|| format!("token {token}: follow: {} does not exist; another tokend is to write it", path.display()))
 }
 
 /// What the policies in Vault must allow.
@@ -76,7 +84,11 @@ fn vault_notes(config: &Config) -> Vec<String> {
         SecretSource::Vault(place, _) => Some(note(place, "read")),
         _ => None,
     });
-    sinks.chain(secrets).collect()
+    let followed = config.slots.iter().filter_map(|slot| match &slot.follows()?.place {
+        FollowedPlace::Vault(place) => Some(note(place, "read")),
+        FollowedPlace::File(_) => None,
+    });
+    sinks.chain(secrets).chain(followed).collect()
 }
 
 fn hooks_of(slot: &Slot) -> impl Iterator<Item = (&Name, HookKind, &Hook)> {
@@ -171,10 +183,13 @@ fn missing_file(path: &Path) -> Option<String> {
     }
 }
 
-fn template_note(file: &FileSettings, preset: &Preset) -> Option<String> {
+fn template_note(file: &FileSettings, slot: &Slot) -> Option<String> {
     let FileContent::TemplateFile(path) = &file.content else { return None };
-    let exported: Vec<&str> = preset.exports().collect();
-    let checked = template_file::read(path).map(|text| template::check(&text, &Document::FIELDS, &exported));
+    let exported: Vec<&str> = slot.provider.preset.exports().collect();
+    let checked = template_file::read(path).map(|text| match slot.follows() {
+        Some(_) => template::check_open(&text, &Document::FIELDS),
+        None => template::check(&text, &Document::FIELDS, &exported),
+    });
     match checked {
         Err(why) => Some(why),
         Ok(Err(Fault { line, text })) => Some(format!("{}:{}: {text}", path.display(), line.unwrap_or(1))),

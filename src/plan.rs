@@ -12,6 +12,7 @@ use crate::job::{Ask, Job, Lane};
 use crate::ledger::{Denied, Entry, Receipt, Standing};
 use crate::name::SinkId;
 use crate::plan::budget::{Reason, budget_hold};
+use crate::plan::follow::{expected_at, next_look};
 use crate::plan::hooks::plan_hooks;
 use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
 use crate::slot::{Policy, Slot};
@@ -19,6 +20,7 @@ use crate::spread::share;
 use crate::time::Timestamp;
 
 pub mod budget;
+mod follow;
 pub mod hooks;
 
 /// How long a withdrawal waits for the edit to be taken back (L17).
@@ -115,13 +117,15 @@ pub fn forget_at(entry: &Entry) -> Timestamp {
 }
 
 /// Whether the sinks must first be asked for the generation that they hold: there is no history, or
-/// none of what happened while the state could not be written. A delivery asks as well.
+/// none of what happened while the state could not be written. A delivery asks as well. One that
+/// follows takes its generations from the issuer.
 fn needs_recall(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>) -> bool {
     let asked = |id: &SinkId| {
         let receipt = entry.receipts.get(id);
         busy.contains(&Lane::Sink(id.clone())) || receipt.is_some_and(|it| it.verified || it.retry.is_some())
     };
-    !entry.recalled && slot.sinks().any(|(_, sink)| sink.holds_generation() && !asked(&sink.id))
+    let knows = entry.recalled || slot.follows().is_some();
+    !knows && slot.sinks().any(|(_, sink)| sink.holds_generation() && !asked(&sink.id))
 }
 
 /// When the next request leaves, and what it asks; never while an admin wants none.
@@ -140,6 +144,9 @@ fn ask(slot: &Slot, entry: &Entry, forced: bool, now: Timestamp) -> Ask {
 fn issue_at(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, bool) {
     if entry.paused.is_some() {
         return (Timestamp::NEVER, false);
+    }
+    if slot.follows().is_some() {
+        return (next_look(slot, entry, now), entry.forced);
     }
     let hold = retry_hold(entry, now);
     let renewal = renewal_at(slot, entry, now).max(hold).max(budget_hold(slot, entry, Reason::Renewal, now));
@@ -169,9 +176,12 @@ fn renewal_at(slot: &Slot, entry: &Entry, now: Timestamp) -> Timestamp {
     renewal_of(slot, token).max(entry.same_again.unwrap_or(Timestamp::EPOCH))
 }
 
-/// When `token` is renewed if nothing goes wrong (L7).
+/// When `token` is renewed if nothing goes wrong (L7), by whoever asks for it.
 #[must_use]
 pub fn renewal_of(slot: &Slot, token: &AccessToken) -> Timestamp {
+    if slot.follows().is_some() {
+        return expected_at(slot, token);
+    }
     let lead = lead(&slot.policy, token.lifetime());
     let later = if slot.policy.exclusive {
         Duration::ZERO

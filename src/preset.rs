@@ -16,6 +16,7 @@ pub(crate) mod check;
 pub(crate) mod compile;
 mod endpoint;
 pub(crate) mod expiry;
+mod followed;
 pub(crate) mod language;
 pub(crate) mod parameters;
 pub(crate) mod program;

@@ -79,6 +79,9 @@ impl Providers {
         let issuer = match &provider.endpoint {
             Endpoint::TokenUrl(url) => return Ok(url.clone()),
             Endpoint::Issuer(issuer) => issuer,
+            Endpoint::Followed(followed) => {
+                return Err(Failure::NotReady(format!("{} is followed: no provider is asked", followed.id)));
+            }
         };
         if let Some(known) = self.discovered().get(issuer) {
             return Ok(known.clone());

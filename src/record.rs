@@ -10,8 +10,11 @@ use crate::job::{Ask, JobResult};
 use crate::ledger::{Attempts, Denied, Entry, Intention, Issue, IssueKind, Plea, Retry, SecretChoice, Standing};
 use crate::record::again::{refused_wait, unreachable_wait};
 use crate::record::demand::is_invalidated;
+use crate::record::follow::record_look;
 use crate::record::hooks::{Run, record_hook};
-use crate::record::receipt::{look_again, name_coming, record_delivery, record_overtaken, record_withdrawal};
+use crate::record::receipt::{
+    look_again, name_coming, record_delivery, record_occupied, record_overtaken, record_withdrawal,
+};
 use crate::record::schedule::honour;
 use crate::slot::Slot;
 use crate::time::Timestamp;
@@ -19,6 +22,7 @@ use crate::time::Timestamp;
 pub mod again;
 pub mod clock;
 pub mod demand;
+pub mod follow;
 pub mod hooks;
 pub mod receipt;
 pub mod schedule;
@@ -72,6 +76,10 @@ pub fn record(slot: &Slot, entry: &mut Entry, result: JobResult, now: Timestamp)
         }
         JobResult::Delivered { sink, generation, expires_at, result } => {
             record_delivery(entry, &sink, (generation, expires_at), result, now)
+        }
+        JobResult::Looked { ask, looked_at, found } => record_look(slot, entry, (&ask, looked_at), found, now),
+        JobResult::Overtaken { sink, generation, expires_at } if slot.follows().is_some() => {
+            record_occupied(entry, &sink, (generation, expires_at), now)
         }
         JobResult::Overtaken { sink, generation, expires_at } => {
             record_overtaken(entry, &sink, (generation, expires_at), now)

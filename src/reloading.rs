@@ -187,10 +187,12 @@ impl Reloads {
         });
         for (kind, users) in changed {
             let names = users.iter().map(Name::as_str).collect::<Vec<_>>().join(" ");
-            if kind == FileKind::Template {
-                info!(tokens = names, "a template was changed; its files are made again");
-            } else {
-                info!(providers = names, "a file was changed; what waits for it is tried at once");
+            match kind {
+                FileKind::Template => info!(tokens = names, "a template was changed; its files are made again"),
+                FileKind::Followed => debug!(tokens = names, "another tokend wrote; looking there"),
+                FileKind::Secret | FileKind::Tls => {
+                    info!(providers = names, "a file was changed; what waits for it is tried at once");
+                }
             }
             self.0.inbox.files_changed(users, kind).await?;
         }

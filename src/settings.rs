@@ -12,6 +12,7 @@ use crate::preset::Preset;
 use crate::secret::Secret;
 
 pub use crate::preset::Budget;
+pub use crate::settings::followed::{Followed, FollowedPlace};
 pub use crate::settings::hook::{Hook, HookEvent, HookKind};
 pub use crate::settings::readers::Readers;
 pub use crate::settings::sinks::{FileContent, FileFormat, FileSettings, SinkPlace, SinkSettings};
@@ -19,6 +20,7 @@ pub use crate::settings::vault::{
     KvVersion, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer, VaultSettings,
 };
 
+mod followed;
 mod hook;
 mod readers;
 mod same;
@@ -107,7 +109,7 @@ pub enum LogFormat {
     Journald,
 }
 
-/// `[providers.NAME]`: one account at one authorization server.
+/// `[providers.NAME]`: one account at one authorization server; or what a token asks that follows.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// The table's name.
@@ -156,14 +158,17 @@ pub enum Endpoint {
     TokenUrl(String),
     /// An issuer whose metadata (RFC 8414) names the token URL, as given.
     Issuer(String),
+    /// The place where another tokend writes, which asks the provider: this one never does.
+    Followed(Followed),
 }
 
 impl Endpoint {
-    /// The URL, of whichever kind.
+    /// The URL, of whichever kind, or the place.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::TokenUrl(url) | Self::Issuer(url) => url,
+            Self::Followed(followed) => followed.id.as_str(),
         }
     }
 }
@@ -188,6 +193,8 @@ pub enum FileKind {
     Tls,
     /// It holds the template of a token's file.
     Template,
+    /// Another tokend writes a token there, which is followed.
+    Followed,
 }
 
 /// `proxy`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::schedule::Schedule;
-use crate::settings::{Budget, Endpoint, Persist, Provider, SinkSettings, TokenSettings};
+use crate::settings::{Budget, Endpoint, Followed, Persist, Provider, SinkSettings, TokenSettings};
 
 /// What is asked of a provider, and who gets it. Compiled from the configuration; never changed.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Slot {
     pub id: SlotId,
     /// What makes its access tokens *these* ones.
     pub identity: Identity,
-    /// Whom to ask.
+    /// Whom to ask: also the place where another tokend writes, see [`Slot::follows`].
     pub provider: Arc<Provider>,
     /// The PSU context, where the preset has them.
     pub context: Option<String>,
@@ -91,6 +91,15 @@ impl Slot {
     #[must_use]
     pub fn token(&self, name: &Name) -> Option<&TokenSettings> {
         self.tokens.iter().find(|token| &token.name == name)
+    }
+
+    /// Where another tokend writes what this slot takes; `None` where it asks a provider itself.
+    #[must_use]
+    pub fn follows(&self) -> Option<&Followed> {
+        match &self.provider.endpoint {
+            Endpoint::Followed(followed) => Some(followed),
+            Endpoint::TokenUrl(_) | Endpoint::Issuer(_) => None,
+        }
     }
 
     /// The endpoint that it asks; limits are held for it.

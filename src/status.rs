@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::access_token::Generation;
 
+pub use crate::status::follow::FollowStatus;
 pub use crate::status::hooks::{HookState, HookStatus};
 
 pub mod readings;
 
 mod composing;
 mod excerpt;
+mod follow;
 mod hooks;
 
 /// `GET /v1/status`. Times are RFC 3339.
@@ -120,7 +122,7 @@ pub struct Counts {
 pub struct SlotStatus {
     /// `provider/context` or `provider/token`.
     pub slot: String,
-    /// The provider table's name.
+    /// The provider table's name; `follow` where none is asked.
     pub provider: String,
     /// The PSU context, where there is one.
     pub psu_context: Option<String>,
@@ -140,7 +142,7 @@ pub struct SlotStatus {
     pub expires_in: Option<u64>,
     /// Since when an admin wants no requests made.
     pub paused_since: Option<String>,
-    /// When the provider is asked next.
+    /// When the provider is asked next, or the place that is followed is looked at.
     pub next_refresh: Option<String>,
     /// The scopes that the access token held has.
     pub scope: String,
@@ -152,6 +154,9 @@ pub struct SlotStatus {
     pub warning: Option<String>,
     /// How the budget stands, where there is one.
     pub budget: Option<BudgetStatus>,
+    /// What another tokend wrote, where no provider is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<FollowStatus>,
     /// Its tokens.
     pub tokens: Vec<TokenStatus>,
 }

@@ -43,6 +43,17 @@ impl std::fmt::Display for Fault {
 ///
 /// Errors: the first fault.
 pub fn check(source: &str, fields: &[&str], exported: &[&str]) -> Result<(), Fault> {
+    check_names(source, fields, Some(exported))
+}
+
+/// The same where nobody knows what `extra` will hold.
+///
+/// Errors: the first fault.
+pub fn check_open(source: &str, fields: &[&str]) -> Result<(), Fault> {
+    check_names(source, fields, None)
+}
+
+fn check_names(source: &str, fields: &[&str], exported: Option<&[&str]>) -> Result<(), Fault> {
     let environment = environment();
     let template = environment.template_from_named_str(NAME, source).map_err(|error| syntax(&error))?;
     if source.trim().is_empty() {
@@ -52,15 +63,15 @@ pub fn check(source: &str, fields: &[&str], exported: &[&str]) -> Result<(), Fau
         let mut steps = used.split('.');
         let (field, inner) = (steps.next().unwrap_or_default(), steps.next());
         let known = match (field, inner) {
-            (OPEN, Some(inner)) => exported.contains(&inner),
+            (OPEN, Some(inner)) => exported.is_none_or(|exported| exported.contains(&inner)),
             (field, _) => fields.contains(&field),
         };
         if !known {
             let line = source.lines().position(|line| line.contains(field) && line.contains('{')).map(|n| n + 1);
-            return Err(Fault { line, text: unknown(&used, fields, exported) });
+            return Err(Fault { line, text: unknown(&used, fields, exported.unwrap_or_default()) });
         }
     }
-    unknown_call(template.render(sample(fields, exported)).err())
+    unknown_call(template.render(sample(fields, exported.unwrap_or_default())).err())
 }
 
 /// Only rendering shows calls of what does not exist; what else is wrong with the sample tells nothing.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::disk::{group, user};
-use crate::settings::{FileSettings, Provider, SecretSource, SocketSetting};
+use crate::settings::{FileSettings, FollowedPlace, Provider, SecretSource, SocketSetting};
 use crate::sink::file::directory_of;
 
 /// The user and group of the unit.
@@ -138,7 +138,11 @@ fn read_directories(config: &Config, config_path: &Path) -> Vec<PathBuf> {
     let tls = config.providers.values().flat_map(|provider: &std::sync::Arc<Provider>| {
         [&provider.tls.ca_file, &provider.tls.cert_file, &provider.tls.key_file].into_iter().flatten()
     });
-    let all = secrets.chain(tls.map(PathBuf::as_path)).chain([config_path]).map(directory_of);
+    let followed = config.slots.iter().filter_map(|slot| match &slot.follows()?.place {
+        FollowedPlace::File(path) => Some(path.as_path()),
+        FollowedPlace::Vault(_) => None,
+    });
+    let all = secrets.chain(tls.map(PathBuf::as_path)).chain(followed).chain([config_path]).map(directory_of);
     let hidden = all.filter(|directory| is_below(directory, &HOMES) || is_below(directory, &TEMPORARY));
     let written = written_directories(config);
     hidden.filter(|directory| !written.iter().any(|w| directory.starts_with(w))).map(Path::to_path_buf).collect()

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -115,6 +116,13 @@ impl Vaults {
     /// The generation of `slot` that a secret holds.
     pub async fn generation(&self, place: &VaultPlace, slot: &str) -> Option<Generation> {
         generation(&self.read(place).await.ok()?, slot)
+    }
+
+    /// The fields of a secret; `None` where there is none.
+    ///
+    /// Errors: why it cannot be read, with the place.
+    pub async fn fields(&self, place: &VaultPlace) -> Result<Option<Map<String, Value>>, String> {
+        Ok(self.read(place).await?.fields)
     }
 
     async fn read(&self, place: &VaultPlace) -> Result<Found, String> {

@@ -12,6 +12,7 @@ use crate::clock::Timeline;
 use crate::cron::{Schedules, schedules};
 use crate::daemon::{Event, Happening, Seen, World};
 use crate::failure::Failure;
+use crate::following::look;
 use crate::inbox::{Answer, Askers};
 use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
@@ -130,6 +131,11 @@ impl RealWorld {
         let timeline = Timeline::present();
         tokio::spawn(async move {
             let now = || timeline.now();
+            if let Some(followed) = slot.follows() {
+                let (looked_at, found) = look(followed, &vaults, &now).await;
+                let result = JobResult::Looked { ask, looked_at, found };
+                return home.send(timeline, Outcome { identity: slot.identity.clone(), result });
+            }
             let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice, &vaults).await {
                 Ok(secrets) => {
                     let began = now();

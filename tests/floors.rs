@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 7] = [
     &["disk", "http", "command", "seal", "privacy", "peer", "vault"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],
     &["clock", "places", "loading", "notes", "unit", "systemd", "inherited", "init", "telemetry", "display", "daemon",
-      "inbox", "blocking", "vaults", "reloading", "metrics", "watch", "signals", "cron", "world", "socket",
+      "inbox", "blocking", "vaults", "following", "reloading", "metrics", "watch", "signals", "cron", "world", "socket",
       "socket_client", "life"],
     &["demo", "cli", "lib", "main"],
 ];

@@ -24,11 +24,8 @@ pub fn write(address: &str, fields: &Value, count: usize) -> Duration {
         for _ in 0..AT_A_TIME {
             let (client, next, fields) = (Arc::clone(&client), Arc::clone(&next), Arc::clone(&fields));
             writers.spawn(async move {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        return;
-                    }
+                let more = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < count);
+                while let Some(number) = more() {
                     vaultrs::kv2::set(&*client, "secret", &format!("bare/{number}"), &*fields).await.unwrap();
                 }
             });

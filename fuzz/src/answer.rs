@@ -42,7 +42,7 @@ pub fn run(input: &[u8]) {
         let secrets: Secrets = secrets.collect();
         let token_url = match &provider.endpoint {
             Endpoint::TokenUrl(url) => url,
-            Endpoint::Issuer(_) => "https://idp.example/token",
+            Endpoint::Issuer(_) | Endpoint::Followed(_) => "https://idp.example/token",
         };
         let (parameters, scopes, context) = (&provider.parameters, &slot.scopes, slot.context.as_deref());
         let asking = Asking { token_url, parameters, secrets: &secrets, scopes, context, ttl: None };

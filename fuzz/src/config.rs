@@ -150,7 +150,7 @@ fn check_slot(slot: &Slot) {
     }
     let token_url = match &provider.endpoint {
         Endpoint::TokenUrl(url) => url,
-        Endpoint::Issuer(_) => "https://idp.example/token",
+        Endpoint::Issuer(_) | Endpoint::Followed(_) => "https://idp.example/token",
     };
     let context = slot.context.as_deref();
     let (parameters, secrets, scopes) = (&provider.parameters, &secrets, &slot.scopes);

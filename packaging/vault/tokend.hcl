@@ -11,6 +11,11 @@ path "secret/data/psd2/*" {
 #   capabilities = ["create", "read", "update"]
 # }
 
+# Tokens that follow: { vault = "secret/psd2/NAME" }. A host that only follows needs no more than this.
+# path "secret/data/psd2/*" {
+#   capabilities = ["read"]
+# }
+
 # Secrets of providers: { vault = "secret/clients/NAME#client_secret" }.
 path "secret/data/clients/*" {
   capabilities = ["read"]

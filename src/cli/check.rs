@@ -75,8 +75,10 @@ fn uninvited_scopes(slot: &Slot) -> Vec<String> {
 
 fn summary(config: &Config) -> String {
     let exclusive = config.slots.iter().filter(|slot| slot.policy.exclusive).count();
+    let followers = config.slots.iter().filter(|slot| slot.follows().is_some()).count();
+    let followers = if followers == 0 { String::new() } else { format!(", {followers} following another tokend") };
     format!(
-        "ok: {}, {} in {} ({exclusive} exclusive), {}",
+        "ok: {}, {} in {} ({exclusive} exclusive{followers}), {}",
         counted(config.providers.len(), "provider"),
         counted(config.tokens.len(), "token"),
         counted(config.slots.len(), "slot"),

@@ -1,5 +1,5 @@
 //! `tokend fetch`: asks the provider of one token once, as its slot would, without the daemon, and
-//! explains what came back. For setting up.
+//! explains what came back; of a token that follows, what another tokend wrote. For setting up.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::display::print;
 use crate::document::Document;
 use crate::failure::Failure;
 use crate::fatal::{CONFIG, Fatal, TRY_AGAIN, USAGE};
+use crate::following::look;
 use crate::http::Http;
 use crate::job::{Ask, JobResult};
 use crate::ledger::{Entry, Standing};
@@ -119,6 +120,11 @@ fn busy(fatal: Fatal, name: &Name) -> Fatal {
 /// Asks once and notes what came of it; where there is a store, the intention is saved first.
 async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>, vaults: &Vaults) -> Result<(), Fatal> {
     let (_, ask) = next_issue(slot, entry, clock::now());
+    if let Some(followed) = slot.follows() {
+        let (looked_at, found) = look(followed, vaults, &clock::now).await;
+        record(slot, entry, JobResult::Looked { ask, looked_at, found }, clock::now());
+        return Ok(());
+    }
     begin(entry, &ask, clock::now());
     save(slot, entry, store).await?;
     let (asked_at, answer) = ask_provider(slot, &ask, vaults).await;
@@ -159,7 +165,11 @@ fn explain(slot: &Slot, entry: &Entry, name: &Name, show_token: bool) -> Result<
         format!("{} characters (--show-token prints it)", document.access_token.len())
     };
     let mut lines = vec![
-        format!("asked         {}", slot.endpoint().as_str()),
+        format!(
+            "{}{}",
+            if slot.follows().is_some() { "followed      " } else { "asked         " },
+            slot.endpoint().as_str()
+        ),
         format!("slot          {}", slot.id),
         format!("access_token  {shown}"),
         format!("token_type    {}", document.token_type),

@@ -39,6 +39,13 @@ fn for_a_person(forecast: &Forecast) -> Vec<String> {
 }
 
 fn slot_lines(slot: &SlotForecast) -> Vec<String> {
+    if let Some(place) = &slot.follows {
+        return vec![
+            String::new(),
+            format!("{}  for {}", slot.slot, slot.tokens.join(", ")),
+            format!("  follows    {place}; asks no provider"),
+        ];
+    }
     let scope = if slot.scope.is_empty() { "no scope" } else { &slot.scope };
     let budget = slot.budget.as_ref().map(|budget| format!("; budget {budget}")).unwrap_or_default();
     let shared = if slot.tokens.len() > 1 { "shared by " } else { "for " };

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::follow;
 use crate::config::place::At;
 use crate::config::problems::Problems;
 use crate::config::provider::Account;
-use crate::config::token::{Draft, Providers};
+use crate::config::token::{Draft, Providers, Source};
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::preset::Preset;
 use crate::schedule::Schedule;
-use crate::settings::{Provider, TokenSettings};
+use crate::settings::{Persist, Provider, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::time::for_people;
 
 /// The lifetime that forecasts take where neither preset nor provider names one.
-const LIFETIME: Duration = Duration::from_hours(1);
+pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
 /// What the tokens make together.
 pub struct Compiled {
@@ -86,23 +87,43 @@ fn is_file(id: &SinkId) -> bool {
     id.as_str().starts_with('/')
 }
 
-/// Makes slots of `tokens`, but for those whose provider is wrong.
-pub fn slots(tokens: Vec<Draft<'_>>, providers: &Providers<'_>, problems: &mut Problems<'_>) -> Compiled {
-    let with_account = tokens.into_iter().filter_map(|token| {
-        let account = providers.get(token.provider)?.account.as_ref()?;
-        Some((slot_id(account, &token), account, token))
-    });
-    let mut tokens: Vec<_> = with_account.collect();
+/// Makes slots of `tokens`, but for those whose provider is wrong. What is followed is kept as `persist` says.
+pub fn slots(
+    tokens: Vec<Draft<'_>>,
+    providers: &Providers<'_>,
+    persist: Persist,
+    problems: &mut Problems<'_>,
+) -> Compiled {
+    let (mut asking, mut followers) = (Vec::with_capacity(tokens.len()), Vec::new());
+    for token in tokens {
+        let Source::Provider(name) = token.source else {
+            followers.push(token);
+            continue;
+        };
+        let Some(account) = providers.get(name).and_then(|draft| draft.account.as_ref()) else { continue };
+        asking.push((slot_id(account, &token), account, token));
+    }
     // They come by name, so that there is little to sort; and those of one slot stay by name.
-    tokens.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    let mut tokens = tokens.into_iter().peekable();
-    let mut slots = Vec::with_capacity(tokens.len());
-    while let Some((id, account, first)) = tokens.next() {
-        let more = std::iter::from_fn(|| tokens.next_if(|(next, ..)| *next == id).map(|(.., token)| token));
+    asking.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let mut asking = asking.into_iter().peekable();
+    let mut slots = Vec::with_capacity(asking.len() + followers.len());
+    while let Some((id, account, first)) = asking.next() {
+        let more = std::iter::from_fn(|| asking.next_if(|(next, ..)| *next == id).map(|(.., token)| token));
         let group = std::iter::once(first).chain(more).collect();
         slots.push(Arc::new(slot(id, account, group, problems)));
     }
-    // Collected at once: ten thousand insertions take longer than sorting.
+    for token in followers {
+        let at = |id: &SlotId| slots.binary_search_by(|slot| slot.id.cmp(id));
+        let namesake = |id: &SlotId| at(id).ok().map(|_| id.clone());
+        let Some(slot) = follow::slot(token, persist, namesake, problems) else { continue };
+        let (Ok(place) | Err(place)) = at(&slot.id);
+        slots.insert(place, Arc::new(slot));
+    }
+    index(slots)
+}
+
+/// Collected at once: ten thousand insertions take longer than sorting.
+fn index(slots: Vec<Arc<Slot>>) -> Compiled {
     let indexed = || slots.iter().enumerate();
     Compiled {
         tokens: indexed()

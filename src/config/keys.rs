@@ -16,7 +16,7 @@ pub struct Keys<'k> {
 /// The keys that every table takes, by what the table is called: the manual is held to them.
 #[cfg(test)]
 pub fn accepted_keys() -> Vec<(&'static str, Vec<&'static str>)> {
-    use crate::config::{daemon, hooks, provider, read, readers, secret_source, sinks, token, vaults};
+    use crate::config::{daemon, follow, hooks, provider, read, readers, secret_source, sinks, token, vaults};
     let fixed = [
         daemon::DAEMON,
         daemon::ADMINS,
@@ -25,6 +25,7 @@ pub fn accepted_keys() -> Vec<(&'static str, Vec<&'static str>)> {
         read::BUDGET,
         token::TOKEN,
         token::REFRESH,
+        follow::FOLLOW,
         hooks::ON_CHANGE,
         hooks::ON_FAILURE,
         readers::READERS,

@@ -25,21 +25,31 @@ pub(super) const VAULT: Keys<'static> =
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;
 
-/// Reads the list `sinks` of a token whose preset is `preset`, where that is known. Each comes with
-/// its place.
-pub fn read(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Vec<(At, SinkSettings)> {
+/// What templates find in `extra`.
+#[derive(Clone, Copy)]
+pub enum Exports<'p> {
+    /// What this preset exports.
+    Of(&'p Preset),
+    /// Whatever another tokend wrote.
+    Any,
+    /// That the preset is missing was told.
+    Unknown,
+}
+
+/// Reads the list `sinks` of a token whose access tokens have these exports. Each comes with its place.
+pub fn read(node: &Node<'_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> Vec<(At, SinkSettings)> {
     let Content::List(items) = &node.content else {
         let what = "a list of tables such as [{ file = \"/run/tokend/tokens/name\" }]";
         problems.add_value(node.at, "sinks", &expected(what, node));
         return Vec::new();
     };
-    items.iter().filter_map(|item| sink(item, preset, problems)).collect()
+    items.iter().filter_map(|item| sink(item, exports, problems)).collect()
 }
 
-fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
+fn sink(node: &Node<'_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
     let section = Section::of(node, "sinks", problems)?;
     if section.node("vault").is_some() && section.node("file").is_none() {
-        return vault(section, preset, problems);
+        return vault(section, exports, problems);
     }
     problems.check_keys(section.table, &SINK);
     if section.node("vault").is_some() {
@@ -51,7 +61,7 @@ fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -
         problems.add_missing(section.at, "a sink needs a file: { file = \"/run/tokend/tokens/name\" }");
     }
     let path = section.read("file", problems, file_path);
-    let content = content(section, preset, problems);
+    let content = content(section, exports, problems);
     let mode = section.read("mode", problems, file_mode).unwrap_or(MODE);
     let owner = section.read("owner", problems, |node| text(node).map(String::from));
     let group = section.read("group", problems, |node| text(node).map(String::from));
@@ -62,7 +72,7 @@ fn sink(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -
 }
 
 /// What the file holds: one of three keys says so.
-fn content(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> FileContent {
+fn content(section: Section<'_, '_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> FileContent {
     let kinds = ["format", "template", "template_file"];
     let mut given = kinds.into_iter().filter(|key| section.node(key).is_some());
     if let (Some(first), Some(second)) = (given.next(), given.next()) {
@@ -76,7 +86,7 @@ fn content(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Pro
         ("env", FileFormat::Env),
     ];
     let format = section.read("format", problems, |node| choice(node, &formats)).unwrap_or_default();
-    let template = section.read("template", problems, |node| template_in(node, preset));
+    let template = section.read("template", problems, |node| template_in(node, exports));
     let file = section.read("template_file", problems, file_path);
     match (template, file) {
         (Some(source), _) => FileContent::Template(source.into()),
@@ -86,20 +96,22 @@ fn content(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Pro
 }
 
 /// A template over the `json` fields.
-fn template_in<'a>(node: &Node<'a>, preset: Option<&Preset>) -> Result<&'a str, String> {
+fn template_in<'a>(node: &Node<'a>, exports: Exports<'_>) -> Result<&'a str, String> {
     let source = node.text().ok_or_else(|| expected("a template in quotes", node))?;
-    // Without the preset nobody knows what is exported; that it is missing was told.
-    let Some(preset) = preset else { return Ok(source) };
-    let exported: Vec<&str> = preset.exports().collect();
-    template::check(source, &Document::FIELDS, &exported).map(|()| source).map_err(|fault| fault.to_string())
+    let checked = match exports {
+        Exports::Of(preset) => template::check(source, &Document::FIELDS, &preset.exports().collect::<Vec<_>>()),
+        Exports::Any => template::check_open(source, &Document::FIELDS),
+        Exports::Unknown => Ok(()),
+    };
+    checked.map(|()| source).map_err(|fault| fault.to_string())
 }
 
 /// `{ vault = "secret/path", server = "main", fields = { … } }`.
-fn vault(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
+fn vault(section: Section<'_, '_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> Option<(At, SinkSettings)> {
     problems.check_keys(section.table, &VAULT);
     let at = section.at_key("vault");
     let required = section.read("required", problems, flag).unwrap_or(true);
-    let fields = section.node("fields").map(|node| fields(node, preset, problems)).unwrap_or_default();
+    let fields = section.node("fields").map(|node| fields(node, exports, problems)).unwrap_or_default();
     let (place, field) = vaults::place(section, "vault", problems)?;
     if field.is_some() {
         problems.add_value(at, "vault", "a sink is a whole secret; remove # and what follows, or use fields");
@@ -109,11 +121,11 @@ fn vault(section: Section<'_, '_>, preset: Option<&Preset>, problems: &mut Probl
 }
 
 /// `{ TOKEN = "{{ access_token }}" }`: each a template over the `json` fields.
-fn fields(node: &Node<'_>, preset: Option<&Preset>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+fn fields(node: &Node<'_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
     let Some(section) = Section::of(node, "fields", problems) else { return BTreeMap::new() };
     let mut fields = BTreeMap::new();
     for (key, entry) in section.table {
-        match template_in(&entry.node, preset) {
+        match template_in(&entry.node, exports) {
             Ok(source) => drop(fields.insert(key.to_string(), source.to_owned())),
             Err(wrong) => problems.add_value(entry.node.at, key, &wrong),
         }

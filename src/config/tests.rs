@@ -7,6 +7,7 @@ use super::*;
 use crate::config::tests::presets::built_in;
 
 mod difference;
+mod follow;
 mod merging;
 mod presets;
 mod slots;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::follow;
 use crate::config::hooks;
 use crate::config::keys::Keys;
 use crate::config::place::At;
@@ -11,16 +12,17 @@ use crate::config::problems::{Problems, one_of, shown};
 use crate::config::provider;
 use crate::config::read::{Section, choice, duration, flag, strings, text};
 use crate::config::readers;
-use crate::config::sinks;
+use crate::config::sinks::{self, Exports};
 use crate::name::Name;
 use crate::preset::Preset;
 use crate::schedule::{Schedule, zone, zones};
-use crate::settings::{HookKind, OnExpired, TokenSettings};
+use crate::settings::{Followed, HookKind, OnExpired, TokenSettings};
 
 pub(super) const TOKEN: Keys<'static> = Keys {
     table: "[tokens.NAME]",
     accepted: &[
         "provider",
+        "follow",
         "psu_context",
         "scopes",
         "required",
@@ -31,7 +33,7 @@ pub(super) const TOKEN: Keys<'static> = Keys {
         "on_change",
         "on_failure",
     ],
-    later: &["follow"],
+    later: &[],
 };
 pub(super) const REFRESH: Keys<'static> =
     Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
@@ -45,8 +47,8 @@ pub type Providers<'a> = BTreeMap<&'a str, provider::Draft>;
 
 /// A token table that is not yet part of a slot.
 pub struct Draft<'a> {
-    /// Its provider's name.
-    pub provider: &'a str,
+    /// Where its access tokens come from.
+    pub source: Source<'a>,
     /// The PSU context.
     pub context: Option<String>,
     /// `refresh.lead` and where it stands.
@@ -59,6 +61,15 @@ pub struct Draft<'a> {
     pub sinks_at: Vec<At>,
 }
 
+/// Where the access tokens of a token come from.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// The provider of this name.
+    Provider(&'a str),
+    /// Another tokend writes them there; and where that stands.
+    Followed(At, Followed),
+}
+
 /// Reads the table called `name`. `None`: something in it is wrong.
 pub fn read<'a>(
     name: &str,
@@ -68,22 +79,38 @@ pub fn read<'a>(
 ) -> Option<Draft<'a>> {
     let name = Name::parse(name).map_err(|text| problems.add(section.at, text)).ok();
     problems.check_keys(section.table, &TOKEN);
-    let provider = provider_name(section, providers, problems);
-    let preset = provider.and_then(|name| providers.get(name)?.preset.as_ref());
+    let source = source(section, providers, problems);
+    let follows = section.node("follow").is_some();
+    let preset = match &source {
+        Some(Source::Provider(name)) => providers.get(name).and_then(|draft| draft.preset.as_ref()),
+        _ => None,
+    };
     let context = preset.and_then(|preset| context(section, preset, problems));
     let scopes = scopes(section, preset, problems);
     let required = section.read("required", problems, flag).unwrap_or(true);
     let expiry = [("keep", OnExpired::Keep), ("remove", OnExpired::Remove)];
     let on_expired = section.read("on_expired", problems, |node| choice(node, &expiry)).unwrap_or_default();
-    let sinks =
-        section.node("sinks").map(|node| sinks::read(node, preset.map(AsRef::as_ref), problems)).unwrap_or_default();
+    let exports = match preset {
+        Some(preset) => Exports::Of(preset),
+        None if follows => Exports::Any,
+        None => Exports::Unknown,
+    };
+    let sinks = section.node("sinks").map(|node| sinks::read(node, exports, problems)).unwrap_or_default();
     let (sinks_at, sinks) = sinks.into_iter().unzip();
     let (lead, schedule) = refresh(section, problems);
     let on_change = hooks::read(section, HookKind::OnChange, problems);
     let on_failure = hooks::read(section, HookKind::OnFailure, problems);
     let readers = section.node("readers").map(|node| readers::read(node, problems)).unwrap_or_default();
     let settings = TokenSettings { name: name?, scopes, required, sinks, on_expired, readers, on_change, on_failure };
-    Some(Draft { provider: provider?, context, lead, schedule, settings, sinks_at })
+    Some(Draft { source: source?, context, lead, schedule, settings, sinks_at })
+}
+
+fn source<'a>(section: Section<'_, 'a>, providers: &Providers<'_>, problems: &mut Problems<'_>) -> Option<Source<'a>> {
+    let Some(node) = section.node("follow") else {
+        return provider_name(section, providers, problems).map(Source::Provider);
+    };
+    follow::check_beside(section, problems);
+    follow::read(node, problems).map(|followed| Source::Followed(section.at_key("follow"), followed))
 }
 
 fn provider_name<'a>(
@@ -92,9 +119,7 @@ fn provider_name<'a>(
     problems: &mut Problems<'_>,
 ) -> Option<&'a str> {
     let Some(node) = section.node("provider") else {
-        if section.node("follow").is_none() {
-            problems.add_missing(section.at, "a token needs a provider: provider = \"NAME\" of a [providers.NAME]");
-        }
+        problems.add_missing(section.at, "a token needs a provider: provider = \"NAME\" of a [providers.NAME]");
         return None;
     };
     let name = section.read("provider", problems, text)?;

@@ -11,6 +11,7 @@ use crate::ledger::Entry;
 use crate::name::{Identity, Name, SinkId};
 use crate::record::Durability;
 use crate::record::again::{try_refused_again, try_unreached_again};
+use crate::record::follow::look_at_once;
 use crate::record::receipt::look_again;
 use crate::settings::{FileContent, FileKind, SinkSettings};
 use crate::slot::Slot;
@@ -69,6 +70,17 @@ impl Keeper {
             if file == FileKind::Tls {
                 try_unreached_again(&mut case.entry, now);
             }
+            self.changed.insert(slot.identity.clone());
+        }
+    }
+
+    /// What another tokend writes was written: the slots of the tokens called `tokens` look there at once.
+    pub fn look_there(&mut self, tokens: &BTreeSet<Name>, now: Timestamp) {
+        for name in tokens {
+            let Some(slot) = self.config.slot_of(name).filter(|slot| slot.follows().is_some()) else { continue };
+            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
+            case.overtaken = case.is_asking();
+            look_at_once(&mut case.entry, now);
             self.changed.insert(slot.identity.clone());
         }
     }

@@ -129,7 +129,8 @@ impl Exposition {
     }
 
     fn encode_counts(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        let issues = self.readings.slots.iter().flat_map(|slot| {
+        let issuing = self.readings.slots.iter().filter(|slot| slot.slot.follows().is_none());
+        let issues = issuing.flat_map(|slot| {
             let counts = self.tally.issues.get(&slot.slot.id).copied().unwrap_or_default();
             let id = slot.slot.id.as_str();
             Issue::ALL.map(|(result, word)| ([("slot", id), ("result", word)], counts[result as usize]))

@@ -21,6 +21,8 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     if let Some(plea) = &mut entry.plea {
         (plea.at, plea.until) = (plea.at.moved(step), plea.until.moved(step));
     }
+    // What is followed speaks of the right time: it is looked at again.
+    entry.looked = None;
     entry.longer_at.iter_mut().for_each(past);
     entry.invalidated.iter_mut().map(|last| &mut last.at).for_each(past);
     entry.denied.iter_mut().map(|denied| &mut denied.at).for_each(past);

@@ -78,12 +78,7 @@ pub(crate) fn record_overtaken(
         if raised {
             entry.generation = generation;
         }
-        let receipt = entry.receipts.entry(sink.clone()).or_default();
-        let who = "another tokend writes there, or this one did and could not save it";
-        let reason = format!("{who}: it holds generation {generation} until {expires_at}");
-        let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
-        let ahead = Some(Ahead { generation, expires_at });
-        receipt.retry = Some(SinkRetry { reason, attempts, not_before: expires_at.min(now + LOOK_AGAIN), ahead });
+        record_occupied(entry, sink, (generation, expires_at), now);
         return if raised { Durability::Lazy } else { Durability::None };
     }
     entry.generation = entry.generation.max(generation);
@@ -93,6 +88,24 @@ pub(crate) fn record_overtaken(
     }
     entry.receipts.entry(sink.clone()).or_default().retry = None;
     Durability::Token
+}
+
+/// Notes that another tokend has written a higher generation, which is left alone. Whoever follows
+/// numbers nothing, and so leaves it alone also when it has expired.
+pub(crate) fn record_occupied(
+    entry: &mut Entry,
+    sink: &SinkId,
+    (generation, expires_at): (Generation, Timestamp),
+    now: Timestamp,
+) -> Durability {
+    let receipt = entry.receipts.entry(sink.clone()).or_default();
+    let who = "another tokend writes there, or this one did and could not save it";
+    let reason = format!("{who}: it holds generation {generation} until {expires_at}");
+    let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
+    let again = now + LOOK_AGAIN;
+    let not_before = if expires_at > now { expires_at.min(again) } else { again };
+    receipt.retry = Some(SinkRetry { reason, attempts, not_before, ahead: Some(Ahead { generation, expires_at }) });
+    Durability::None
 }
 
 /// Notes what came of a withdrawal.

@@ -120,6 +120,33 @@ const SINK: Table = Table {
     ],
 };
 
+const FOLLOW: Table = Table {
+    name: "follow",
+    about: "Where another tokend, on this host or another, writes the token with a sink of its own: this one takes it \
+            from there, with its generation and expiry, and never asks a provider. It looks there every 5 minutes, more \
+            and more often towards the expiry, when a reader invalidates the token, and at once when a file changes; \
+            what has expired or is older than what it holds is not taken, and status says so.",
+    keys: &[
+        Key {
+            name: "file",
+            kind: Kind::Path,
+            default: "",
+            example: "\"/run/tokend/tokens/shop.json\"",
+            about: "A file in format json. This or vault must be given.",
+        },
+        Key {
+            name: "vault",
+            kind: Kind::Text,
+            default: "",
+            example: "\"secret/psd2/shop\"",
+            about: "A secret in a KV engine, by its path as `vault kv` takes it. It needs the fields access_token, \
+                    expires_at and generation; the others of the json object are taken where they are.",
+        },
+        SERVER,
+        MOUNT,
+    ],
+};
+
 /// `[tokens.NAME]`.
 pub const TOKEN: Table = Table {
     name: "[tokens.NAME]",
@@ -131,7 +158,15 @@ pub const TOKEN: Table = Table {
             kind: Kind::Text,
             default: "",
             example: "\"bank\"",
-            about: "The [providers.NAME] that issues it. Must be given.",
+            about: "The [providers.NAME] that issues it. This or follow must be given.",
+        },
+        Key {
+            name: "follow",
+            kind: Kind::Table(&FOLLOW),
+            default: "",
+            example: "{ vault = \"secret/psd2/shop\", server = \"main\" }",
+            about: "Instead of a provider: what another tokend writes. Goes without psu_context, scopes and schedule; \
+                    refresh.lead says by when the other one renews it, and so from when on it is late.",
         },
         Key {
             name: "psu_context",

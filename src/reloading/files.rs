@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::name::Name;
-use crate::settings::{FileContent, FileKind, Provider, SecretSource};
+use crate::settings::{FileContent, FileKind, FollowedPlace, Provider, SecretSource};
 use crate::time::Timestamp;
 
 /// More is no secret and no certificate.
@@ -55,6 +55,11 @@ pub(crate) fn needs(config: &Config) -> Needs {
         for (path, kind) in files_of(provider) {
             needs.entry(path.clone()).or_default().insert((kind, provider.name.clone()));
         }
+    }
+    for slot in &config.slots {
+        let Some(FollowedPlace::File(path)) = slot.follows().map(|followed| &followed.place) else { continue };
+        let users = slot.tokens.iter().map(|token| (FileKind::Followed, token.name.clone()));
+        needs.entry(path.clone()).or_default().extend(users);
     }
     for (token, sink) in config.slots.iter().flat_map(|slot| slot.sinks()) {
         if let Some(FileContent::TemplateFile(path)) = sink.file().map(|file| &file.content) {

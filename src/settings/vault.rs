@@ -91,7 +91,7 @@ pub enum VaultMethod {
 }
 
 /// A secret in the KV engine of a server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VaultPlace {
     /// The server's name in the configuration.
     pub server: Name,

@@ -13,6 +13,7 @@ use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
+use crate::status::follow::follow_status;
 use crate::status::hooks::hook_statuses;
 use crate::status::{
     BudgetStatus, Counts, LastError, SinkState, SinkStatus, SlotStatus, StandingState, StateError, Status, TokenState,
@@ -84,6 +85,7 @@ impl Keeper {
             last_error: last_error(entry, next),
             warning: entry.warning.clone(),
             budget: budget_status(slot, entry, now),
+            follows: follow_status(slot, entry, now),
             tokens: slot.tokens.iter().map(|token| token_status(slot, case, token, now)).collect(),
         }
     }

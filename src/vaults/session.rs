@@ -41,6 +41,15 @@ pub(crate) enum Reply {
     Read(Found),
 }
 
+impl What<'_> {
+    fn capabilities(self) -> &'static str {
+        match self {
+            Self::Put(_) => "read and update",
+            Self::Read => "read",
+        }
+    }
+}
+
 /// A server and how we stand with it.
 pub(crate) struct Session {
     server: Arc<VaultServer>,
@@ -106,7 +115,8 @@ impl Session {
             other => return other.map_err(|trouble| told(&trouble)),
         };
         if !matches!(vault.holds().await, Err(Trouble::Denied(_))) {
-            return Err(told(&format!("{denied}; its policies need read and update there")));
+            let needed = what.capabilities();
+            return Err(told(&format!("{denied}; its policies need {needed} there")));
         }
         let token = self.token(Some(&token)).await?;
         let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;

@@ -20,7 +20,7 @@ use crate::task::Task;
 use crate::time::Timestamp;
 use crate::world::telling::counting::count;
 use crate::world::telling::lines::{
-    names_of, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
+    names_of, tell_asking, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
 };
 
 mod counting;
@@ -71,9 +71,7 @@ impl Telling {
     #[expect(clippy::unused_self, reason = "told where the rest is told")]
     pub(crate) fn starting(&self, task: &Task) {
         match task {
-            Task::Issue(slot, ask) => {
-                debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
-            }
+            Task::Issue(slot, ask) => tell_asking(slot, ask),
             Task::Deliver(delivery) => debug!(slot = %delivery.slot.id, sink = %delivery.sink().id, "delivering"),
             Task::Recall(slot) => debug!(slot = %slot.id, "reading the generation that the sinks hold"),
             Task::Withdraw { sink, .. } => debug!(%sink, "withdrawing"),
@@ -181,13 +179,18 @@ fn slot_id<'a>(keeper: &'a Keeper, name: &Name) -> Option<&'a str> {
 
 fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
     match &outcome.result {
-        JobResult::Issued { answer, .. } => {
+        JobResult::Issued { .. } | JobResult::Looked { .. } => {
             let entry = keeper.case_of(&outcome.identity).map(|case| &case.entry);
             let failing = entry.and_then(|entry| match &entry.standing {
                 Standing::Failing(retry) => Some(discriminant(&retry.failure)),
                 Standing::Good => None,
             });
-            let failed = answer.as_ref().err().map(Failure::class);
+            let failure = match &outcome.result {
+                JobResult::Issued { answer, .. } => answer.as_ref().err(),
+                JobResult::Looked { found, .. } => found.as_ref().err(),
+                _ => None,
+            };
+            let failed = failure.map(Failure::class);
             Arrived::Issue { generation: entry.map_or(0, |entry| entry.generation.0), failing, failed }
         }
         JobResult::Recalled(_) => Arrived::Recall,

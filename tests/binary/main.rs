@@ -15,6 +15,7 @@ mod delivery;
 mod examples;
 mod failing;
 mod files;
+mod follow;
 mod hooks;
 mod hurting;
 mod journal;

@@ -13,6 +13,8 @@ mod absences;
 mod bao;
 mod door;
 mod faults;
+mod follow;
+mod hosts;
 mod logins;
 mod secrets;
 #[path = "../binary/setup.rs"]

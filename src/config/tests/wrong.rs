@@ -346,7 +346,7 @@ psu_context = "private"
 scopes = []
 sinks = { file = "/a" }
 [tokens.d]
-follow = { file = "/x" }
+follow = "/x"
 "#,
         r#"
 2:1: preset "open-payments" needs a psu_context: private or corporate
@@ -382,7 +382,7 @@ follow = { file = "/x" }
 13:1: "/" is not a name: 1 to 64 of A-Z a-z 0-9 . _ - and the first a letter or digit
 16:1: scopes: list at least one
 17:9: sinks: expected a list of tables such as [{ file = "/run/tokend/tokens/name" }], found a table
-19:1: "follow" is not yet in this version; remove it
+19:10: follow: expected a table, found a string
 "#,
     );
 }

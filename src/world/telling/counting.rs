@@ -10,6 +10,8 @@ pub(super) fn count(arrived: &Arrived, case: &Case, counts: &Counts) {
     // What left the configuration has no series any more.
     let Some(slot) = case.slot.as_ref().filter(|_| case.wanted) else { return };
     match arrived {
+        // Nobody was asked.
+        Arrived::Issue { .. } if slot.follows().is_some() => {}
         Arrived::Issue { failed: Some(class), .. } => counts.issue(&slot.id, (*class).into()),
         Arrived::Issue { generation, .. } if case.entry.generation.0 > *generation => {
             counts.issue(&slot.id, counts::Issue::Issued);

@@ -6,6 +6,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::access_token::AccessToken;
 use crate::failure::Class;
+use crate::job::Ask;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, Retry};
 use crate::name::{Name, SinkId};
@@ -13,6 +14,15 @@ use crate::plan::renewal_of;
 use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::time::{Timestamp, for_people};
+
+/// Somebody is asked, or a place looked at.
+pub(super) fn tell_asking(slot: &Slot, ask: &Ask) {
+    if slot.follows().is_some() {
+        debug!(slot = %slot.id, place = slot.endpoint().as_str(), "looking where another tokend writes");
+    } else {
+        debug!(slot = %slot.id, scope = ask.scopes.join(" "), forced = ask.forced, "asking the provider");
+    }
+}
 
 /// Why there is no new access token, and when the provider is asked again: what the schedule of
 /// retries, the budget and the provider's patience make together.
@@ -37,11 +47,25 @@ pub(super) fn tell_issue(slot: &Slot, entry: &Entry, before: u64, next: Timestam
     let Some(token) = &entry.access_token else { return };
     let denied = entry.denied.as_ref().map(|denied| denied.scopes.join(" "));
     match denied {
+        _ if slot.follows().is_some() => tell_found(slot, entry, token, before),
         _ if token.generation.0 > before => tell_new_token(slot, entry, token, next),
         Some(scope) => {
             error!(slot = %slot.id, scope, "the provider does not grant these scopes together; renewing what it granted last");
         }
         None => debug!(slot = %slot.id, "the provider answered with the access token already held"),
+    }
+}
+
+fn tell_found(slot: &Slot, entry: &Entry, token: &AccessToken, before: u64) {
+    let place = slot.endpoint().as_str();
+    if token.generation.0 > before {
+        info!(slot = %slot.id, place, generation = token.generation.0, expires_at = %token.expires_at,
+            scope = token.scopes.join(" "), "access token taken from another tokend");
+    } else {
+        debug!(slot = %slot.id, place, generation = token.generation.0, "nothing newer there");
+    }
+    if let (Some(warning), true) = (&entry.warning, token.generation.0 > before) {
+        warn!(slot = %slot.id, warning, "it was usable, but");
     }
 }
 
