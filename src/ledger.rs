@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use crate::access_token::{AccessToken, Generation};
 use crate::failure::Failure;
-use crate::job::{Ask, Fingerprint};
+use crate::job::Ask;
 use crate::name::{Identity, Name, SinkId};
 use crate::time::{Anchor, Timestamp};
 
 pub use crate::ledger::hooks::{HookReceipt, HookReceipts, HookRetry, Ran};
+pub use crate::ledger::receipt::{Ahead, Held, Receipt, SinkRetry};
 
 mod hooks;
+mod receipt;
 
 /// What is known of one slot.
 #[derive(Clone, Debug)]
@@ -258,56 +260,6 @@ impl SecretChoice {
     pub fn index(self, choices: usize) -> usize {
         self.worked.wrapping_add(self.refused) % choices.max(1)
     }
-}
-
-/// What a sink holds, as far as we know.
-#[derive(Clone, Debug, Default)]
-pub struct Receipt {
-    /// What was delivered to it last; kept over restarts to know our own file again.
-    pub held: Option<Held>,
-    /// Whether that was seen to be so since the daemon started.
-    pub verified: bool,
-    /// The clock was set since it was delivered: what it says of times is to be said anew.
-    pub restate: bool,
-    /// Why the last delivery failed, and when it is tried again.
-    pub retry: Option<SinkRetry>,
-    /// Since when the configuration no longer names it.
-    pub gone_since: Option<Timestamp>,
-    /// Nothing was delivered to it yet, but is about to be: saved first, so that what a kill leaves is known.
-    pub coming: bool,
-}
-
-/// What was delivered to a sink last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Its generation.
-    pub generation: Generation,
-    /// When it expires.
-    pub expires_at: Timestamp,
-    /// A digest of the content.
-    pub fingerprint: Fingerprint,
-}
-
-/// A delivery failed and will be tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SinkRetry {
-    /// What is wrong, in words for a person.
-    pub reason: String,
-    /// How many times in a row.
-    pub attempts: u32,
-    /// Not tried again before this.
-    pub not_before: Timestamp,
-    /// The higher generation that it holds, where that is why.
-    pub ahead: Option<Ahead>,
-}
-
-/// What a sink holds that is ahead of us: another tokend wrote it, or we did and forgot it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ahead {
-    /// Its generation.
-    pub generation: Generation,
-    /// When it expires.
-    pub expires_at: Timestamp,
 }
 
 #[cfg(test)]

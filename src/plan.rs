@@ -9,22 +9,24 @@ use std::time::Duration;
 
 use crate::access_token::AccessToken;
 use crate::job::{Ask, Job, Lane};
-use crate::ledger::{Denied, Entry, Receipt, Standing};
+use crate::ledger::{Denied, Entry, Standing};
 use crate::name::SinkId;
 use crate::plan::budget::{Reason, budget_hold};
 use crate::plan::follow::{expected_at, next_look};
 use crate::plan::hooks::plan_hooks;
-use crate::settings::{Budget, OnExpired, SinkSettings, TokenSettings};
+use crate::plan::sinks::{plan_sinks, plan_withdrawals};
+use crate::settings::{Budget, TokenSettings};
 use crate::slot::{Policy, Slot};
 use crate::spread::share;
 use crate::time::Timestamp;
 
+pub use crate::plan::sinks::WITHDRAWAL_DELAY;
+
 pub mod budget;
 mod follow;
 pub mod hooks;
+mod sinks;
 
-/// How long a withdrawal waits for the edit to be taken back (L17).
-pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
 /// How often a union of scopes that was denied is tried again (L1).
 pub const DENIED_RETRY: Duration = Duration::from_hours(24);
 
@@ -76,15 +78,7 @@ pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -
     } else {
         plan.look_again(at);
     }
-    for (token, sink) in slot.sinks() {
-        let receipt = entry.receipts.get(&sink.id);
-        if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
-            plan.want(at, job, now, busy);
-        }
-        if let Some(held) = receipt.and_then(|receipt| receipt.held).filter(|held| now < held.expires_at) {
-            plan.look_again(held.expires_at);
-        }
-    }
+    plan_sinks(slot, entry, busy, now, &mut plan);
     plan_hooks(slot, entry, busy, now, &mut plan);
     plan_withdrawals(entry, busy, now, &mut plan);
     if let Some(token) = entry.live(now) {
@@ -265,49 +259,6 @@ fn retry_hold(entry: &Entry, now: Timestamp) -> Timestamp {
 #[must_use]
 pub fn serves(slot: &Slot, token: &TokenSettings, access_token: &AccessToken) -> bool {
     !slot.policy.exclusive || access_token.covers(&token.scopes)
-}
-
-fn sink_job(
-    slot: &Slot,
-    entry: &Entry,
-    (token, sink): (&TokenSettings, &SinkSettings),
-    receipt: Option<&Receipt>,
-    now: Timestamp,
-) -> Option<(Timestamp, Job)> {
-    let retry = receipt.and_then(|receipt| receipt.retry.as_ref());
-    let not_before = retry.map_or(Timestamp::EPOCH, |retry| retry.not_before);
-    let held = receipt.and_then(|receipt| receipt.held);
-    match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
-        (Some(live), _) => {
-            let current = receipt.is_some_and(|receipt| is_current(receipt, live));
-            // A newer one than what is left alone there is brought at once.
-            let newer = retry.and_then(|retry| retry.ahead).is_some_and(|ahead| ahead.generation < live.generation);
-            let not_before = if newer { Timestamp::EPOCH } else { not_before };
-            (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
-        }
-        (None, Some(held)) if token.on_expired == OnExpired::Remove && sink.file().is_some() => {
-            Some((not_before.max(held.expires_at), Job::Withdraw(sink.id.clone())))
-        }
-        (None, None) if token.on_expired == OnExpired::Remove && receipt.is_some_and(|receipt| receipt.coming) => {
-            let expiry = entry.access_token.as_ref().map_or(Timestamp::NEVER, |token| token.expires_at);
-            Some((not_before.max(expiry), Job::Withdraw(sink.id.clone())))
-        }
-        (None, _) => None,
-    }
-}
-
-/// Whether the sink of `receipt` was seen to hold `live`, and to say what is true of it.
-fn is_current(receipt: &Receipt, live: &AccessToken) -> bool {
-    let held = receipt.held.filter(|_| receipt.verified && !receipt.restate);
-    held.is_some_and(|held| held.generation == live.generation)
-}
-
-fn plan_withdrawals(entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {
-    for (id, receipt) in &entry.receipts {
-        let Some(gone_since) = receipt.gone_since else { continue };
-        let not_before = receipt.retry.as_ref().map_or(Timestamp::EPOCH, |retry| retry.not_before);
-        plan.want((gone_since + WITHDRAWAL_DELAY).max(not_before), Job::Withdraw(id.clone()), now, busy);
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::job::{Ask, JobResult, Lane};
 use crate::ledger::{Entry, Issue, IssueKind};
 use crate::plan::*;
 use crate::record::{adopt_stored, begin, record};
-use crate::settings::{FileContent, FileFormat};
+use crate::settings::{FileContent, FileFormat, OnExpired};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: i64 = 86_400;
