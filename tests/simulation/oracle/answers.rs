@@ -5,16 +5,19 @@ use std::collections::BTreeSet;
 use super::case::Plea;
 use super::{Asking, Counted, Denied, Held, Judge, Watch};
 use crate::simulation::moment::{HOUR, MINUTE, Ms, SECOND};
-use crate::simulation::provider::{Reply, Verdict};
+use crate::simulation::provider::{Reply, Truth, Verdict};
 
 impl Judge {
     /// An access token was issued for the slot, whether or not it ever arrives.
     pub fn issued(&mut self, slot: usize, reply: &Reply) {
         let Some(truth) = reply.issued.clone() else { return };
-        let (now, truths) = (self.now, &mut self.slots[slot].truths);
-        truths.push_back((truth, None));
-        while truths.len() > 8 && truths.front().is_some_and(|(truth, _)| truth.expires_at < now) {
-            truths.pop_front();
+        let (now, case) = (self.now, &mut self.slots[slot]);
+        // By a clock that is behind it may be handed out after its true end.
+        let is_held = |truth: &Truth| case.held.iter().chain(&case.kept).any(|held| held.text == truth.text);
+        let is_over = |truth: &Truth| truth.expires_at < now && !is_held(truth);
+        case.truths.push_back((truth, None));
+        while case.truths.len() > 8 && case.truths.front().is_some_and(|(truth, _)| is_over(truth)) {
+            case.truths.pop_front();
         }
     }
 

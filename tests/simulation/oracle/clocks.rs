@@ -23,7 +23,7 @@ impl Case {
     }
 
     /// The machine was booted: nothing that is saved has another clock than the wall's.
-    fn outlive_a_boot(&mut self, by: Ms) {
+    fn outlive_a_boot(&mut self, by: Ms, (window, now): (Ms, Ms)) {
         if let Some(kept) = &mut self.kept {
             kept.by_wall = true;
             kept.shift(-by);
@@ -31,6 +31,9 @@ impl Case {
             let same = self.truths.iter_mut().filter(|(truth, _)| truth.text == kept.text);
             same.for_each(|(truth, _)| truth.lied = true);
         }
+        // What no budget counted any more may be forgotten, and does not come back with another clock.
+        let forgotten = self.counted.iter_mut().filter(|counted| counted.at + window <= now);
+        forgotten.for_each(|counted| counted.is_known = false);
         self.counted.iter_mut().for_each(|counted| counted.at -= by);
         self.denied.iter_mut().for_each(|denied| denied.at -= by);
     }
@@ -60,7 +63,8 @@ impl Judge {
             return;
         }
         for case in &mut self.slots {
-            if booted { case.outlive_a_boot(by) } else { case.follow(by, now) }
+            let window = self.spec.accounts[case.account].budget.map_or(HOUR, |(_, per)| per.max(HOUR));
+            if booted { case.outlive_a_boot(by, (window, now)) } else { case.follow(by, now) }
         }
         if booted {
             self.patience_outlives_a_boot(by);
