@@ -179,10 +179,6 @@ impl Spec {
         token.every.filter(|_| !self.accounts[token.account].is_exclusive())
     }
 
-    pub fn wished_sinks(&self) -> BTreeSet<usize> {
-        self.tokens.iter().flat_map(|token| token.sinks.keys().copied()).collect()
-    }
-
     /// Changes its mind; nothing where what is changed is not there (any more).
     pub fn change(&mut self, change: &Change) {
         let Some(token) = change.token().map(|name| self.tokens.iter().position(|token| token.name == name)) else {

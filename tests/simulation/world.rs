@@ -90,7 +90,6 @@ pub struct Simulated {
     down_since: Ms,
     /// The machine was booted before the present life.
     booted: bool,
-    turns: u64,
 }
 
 impl Simulated {
@@ -124,7 +123,6 @@ impl Simulated {
             turn_at: 0,
             down_since: 0,
             booted: false,
-            turns: 0,
             scenario,
         }
     }
@@ -261,8 +259,7 @@ impl World for Simulated {
         match seen {
             Seen::Turned => {
                 self.judge.turned();
-                self.turns += 1;
-                if self.scenario.speaks && self.turns.is_multiple_of(3) {
+                if self.scenario.speaks {
                     self.check_agenda(keeper);
                 }
             }
@@ -298,8 +295,7 @@ impl World for Simulated {
 }
 
 impl Simulated {
-    /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy. At
-    /// every third turn: what is overlooked stays so for longer, and this costs more than the turn.
+    /// The agenda equals planning everything anew, and no plan holds a job whose lane is busy.
     fn check_agenda(&mut self, keeper: &Keeper) {
         let overlooked = keeper.overlooked(self.clocks.now(self.turn_at));
         if let Some(words) = overlooked.first() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Content, Counted, Denied, Endpoint, Judge, Saved, Wanted, WantedToken, Watch};
+use super::{Counted, Denied, Endpoint, Judge, Saved, Wanted, WantedToken, Watch};
 use crate::simulation::moment::{MINUTE, Ms, SECOND};
 
 impl Judge {
@@ -51,16 +51,7 @@ impl Judge {
                 counted.push_back(possibly);
             }
         }
-        self.overlook_what_was_not_noted(saved);
         self.adopt();
-    }
-
-    /// TOLERATED: what was written within a second of a kill, and is not wished for any more at the
-    /// start, is not known to be ours, and stays.
-    fn overlook_what_was_not_noted(&mut self, saved: &Saved) {
-        let is_known = |sink: &usize, content: &Content| saved.sinks.get(sink) == Some(&content.fingerprint);
-        let wishes = self.spec.wished_sinks();
-        self.contents.retain(|sink, content| wishes.contains(sink) || is_known(sink, content));
     }
 
     /// Who asked for patience gets it also after a start, as far as it was saved for slots that are wanted.
