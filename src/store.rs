@@ -145,6 +145,7 @@ impl Store {
     pub fn is_in(directory: &Path) -> bool {
         directory.join(DATABASE).exists()
     }
+
     fn start(place: Place, database: Database) -> Result<Self, OpenError> {
         let directory = place.path.clone();
         let (saves, waiting) = mpsc::channel();

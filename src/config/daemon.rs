@@ -27,10 +27,9 @@ pub(super) const DAEMON: Keys<'static> = Keys {
         "admins",
         "audit_reads",
     ],
-    later: &[],
 };
-pub(super) const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"], later: &[] };
-pub(super) const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"], later: &[] };
+pub(super) const LOG: Keys<'static> = Keys { table: "[log]", accepted: &["level", "format"] };
+pub(super) const ADMINS: Keys<'static> = Keys { table: "admins", accepted: &["users", "groups"] };
 const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// Reads `[daemon]`.

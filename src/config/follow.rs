@@ -15,8 +15,7 @@ use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::settings::{Followed, Persist, Provider};
 use crate::slot::{Policy, Slot};
 
-pub(super) const FOLLOW: Keys<'static> =
-    Keys { table: "follow", accepted: &["file", "vault", "server", "mount"], later: &[] };
+pub(super) const FOLLOW: Keys<'static> = Keys { table: "follow", accepted: &["file", "vault", "server", "mount"] };
 
 /// What only means something where a provider is asked.
 const OF_PROVIDERS: [&str; 3] = ["provider", "psu_context", "scopes"];

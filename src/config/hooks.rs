@@ -6,9 +6,8 @@ use crate::config::problems::{Problems, shown};
 use crate::config::read::{Section, strings, text};
 use crate::settings::{Hook, HookKind};
 
-pub(super) const ON_CHANGE: Keys<'static> =
-    Keys { table: "on_change", accepted: &["reload_unit", "command"], later: &[] };
-pub(super) const ON_FAILURE: Keys<'static> = Keys { table: "on_failure", accepted: &["command"], later: &[] };
+pub(super) const ON_CHANGE: Keys<'static> = Keys { table: "on_change", accepted: &["reload_unit", "command"] };
+pub(super) const ON_FAILURE: Keys<'static> = Keys { table: "on_failure", accepted: &["command"] };
 
 /// The types of units that can be reloaded or restarted.
 const UNIT_TYPES: [&str; 7] = [".service", ".socket", ".target", ".timer", ".path", ".mount", ".swap"];

@@ -1,7 +1,7 @@
 //! Which keys a table takes, and what is said of the others.
 
 use crate::config::node::Table;
-use crate::config::problems::{Problems, later, near, shown};
+use crate::config::problems::{Problems, near, shown};
 
 /// The keys of one kind of table.
 pub struct Keys<'k> {
@@ -9,8 +9,6 @@ pub struct Keys<'k> {
     pub table: &'k str,
     /// What it takes.
     pub accepted: &'k [&'k str],
-    /// What it will take in a later version.
-    pub later: &'k [&'k str],
 }
 
 /// The keys that every table takes, by what the table is called: the manual is held to them.
@@ -44,10 +42,6 @@ impl Problems<'_> {
     pub fn check_keys(&mut self, table: &Table<'_>, keys: &Keys<'_>) {
         for (key, entry) in table {
             if keys.accepted.contains(&&**key) {
-                continue;
-            }
-            if keys.later.contains(&&**key) {
-                self.add(entry.at, later(key));
                 continue;
             }
             let remedy = match near(key, keys.accepted.iter().copied()) {

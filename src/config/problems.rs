@@ -74,11 +74,6 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// What to say of a key that belongs to a later version.
-pub fn later(key: &str) -> String {
-    format!("{key:?} is not yet in this version; remove it")
-}
-
 /// `word` in quotes, on one line and not too long.
 pub fn shown(word: &str) -> String {
     if word.chars().count() <= 80 {

@@ -22,8 +22,7 @@ pub const DEFAULTS: [(&str, &str); 1] = [("timeout", "10s")];
 /// The keys that mean the same for every preset.
 pub(super) const COMMON: [&str; 9] =
     ["preset", "token_url", "timeout", "tls", "rate", "budget", "proxy", "persist", "ttl"];
-pub(super) const TLS: Keys<'static> =
-    Keys { table: "tls", accepted: &["ca_file", "cert_file", "key_file"], later: &[] };
+pub(super) const TLS: Keys<'static> = Keys { table: "tls", accepted: &["ca_file", "cert_file", "key_file"] };
 
 /// A provider table as far as it could be read.
 pub struct Draft {
@@ -111,7 +110,7 @@ fn check_keys(preset: &Preset, section: Section<'_, '_>, problems: &mut Problems
     let own = preset.parameters.keys().map(String::as_str).filter(|key| !COMMON.contains(key));
     let accepted: Vec<&str> = own.chain(COMMON).collect();
     let table = format!("a provider with preset {:?}", preset.name);
-    problems.check_keys(section.table, &Keys { table: &table, accepted: &accepted, later: &[] });
+    problems.check_keys(section.table, &Keys { table: &table, accepted: &accepted });
 }
 
 fn common(section: Section<'_, '_>, problems: &mut Problems<'_>) -> Common {

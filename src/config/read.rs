@@ -175,7 +175,7 @@ pub fn rate(node: &Node<'_>) -> Result<Rate, String> {
     Ok(Rate { requests, per: Duration::from_secs(seconds) })
 }
 
-pub(super) const BUDGET: Keys<'static> = Keys { table: "budget", accepted: &["issues", "per"], later: &[] };
+pub(super) const BUDGET: Keys<'static> = Keys { table: "budget", accepted: &["issues", "per"] };
 
 /// `{ issues = 3, per = "1h" }`.
 pub fn budget(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<Budget> {

@@ -6,8 +6,7 @@ use crate::config::problems::{Problems, near, shown};
 use crate::config::read::{Section, strings};
 use crate::settings::Readers;
 
-pub(super) const READERS: Keys<'static> =
-    Keys { table: "readers", accepted: &["users", "groups", "units"], later: &[] };
+pub(super) const READERS: Keys<'static> = Keys { table: "readers", accepted: &["users", "groups", "units"] };
 /// The kinds of units that processes run in.
 const KINDS: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
 /// As long as systemd lets it be.

@@ -12,11 +12,8 @@ use crate::secret::Secret;
 use crate::settings::SecretSource;
 
 const KINDS: [&str; 5] = ["command", "credential", "env", "file", "vault"];
-pub(super) const KEYS: Keys<'static> = Keys {
-    table: "a secret",
-    accepted: &["command", "credential", "env", "file", "vault", "server", "mount"],
-    later: &[],
-};
+pub(super) const KEYS: Keys<'static> =
+    Keys { table: "a secret", accepted: &["command", "credential", "env", "file", "vault", "server", "mount"] };
 
 /// What a secret must fulfil besides, by the preset: `Err` says what is wrong, without the value.
 pub type Check<'c> = &'c dyn Fn(&str) -> Result<(), String>;

@@ -17,10 +17,9 @@ use crate::template;
 pub(super) const SINK: Keys<'static> = Keys {
     table: "a sink",
     accepted: &["file", "vault", "format", "template", "template_file", "mode", "owner", "group", "required"],
-    later: &[],
 };
 pub(super) const VAULT: Keys<'static> =
-    Keys { table: "a Vault sink", accepted: &["vault", "server", "mount", "fields", "required"], later: &[] };
+    Keys { table: "a Vault sink", accepted: &["vault", "server", "mount", "fields", "required"] };
 
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;

@@ -33,10 +33,8 @@ pub(super) const TOKEN: Keys<'static> = Keys {
         "on_change",
         "on_failure",
     ],
-    later: &[],
 };
-pub(super) const REFRESH: Keys<'static> =
-    Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"], later: &[] };
+pub(super) const REFRESH: Keys<'static> = Keys { table: "refresh", accepted: &["lead", "schedule", "timezone"] };
 
 /// How many problems get a suggestion that takes a look at every provider: nobody reads more, and
 /// ten thousand looks at ten thousand names take a minute.

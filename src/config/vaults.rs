@@ -17,7 +17,6 @@ use crate::settings::{
 pub(super) const VAULT: Keys<'static> = Keys {
     table: "[vaults.NAME]",
     accepted: &["address", "namespace", "ca_file", "cert_file", "key_file", "kv", "auth"],
-    later: &[],
 };
 
 /// The methods, what each takes besides `method` and `mount`, and what of that it needs.
@@ -127,7 +126,7 @@ fn login(node: &Node<'_>, tls: &mut TlsFiles, problems: &mut Problems<'_>) -> Op
     let (word, takes, needs) = METHODS[section.read("method", problems, |node| choice(node, &words))?];
     let accepted: Vec<&str> = takes.iter().copied().chain(["method", "mount"]).collect();
     let table = format!("auth with method {word:?}");
-    problems.check_keys(section.table, &Keys { table: &table, accepted: &accepted, later: &[] });
+    problems.check_keys(section.table, &Keys { table: &table, accepted: &accepted });
     for key in needs.iter().filter(|key| section.node(key).is_none()) {
         problems.add_missing(section.at, format!("{table} needs {key}"));
     }
