@@ -74,7 +74,7 @@ impl Configs {
                 .with_client_auth_cert(certificates(cert, "tls.cert_file")?, key_in(key.as_ref().unwrap_or(cert))?)
                 .map_err(|error| format!("tls.cert_file and tls.key_file: {error}"))?,
         };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A few requests an hour gain nothing from it, and it costs memory for each config.
         config.resumption = Resumption::disabled();
         Ok(config)

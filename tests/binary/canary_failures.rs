@@ -19,7 +19,7 @@ use crate::canary::Canary;
 use crate::setup::{Daemon, PATIENCE, Setup, secret_of, wait_for, wait_until};
 
 const TALKATIVE: [(&str, &str); 2] = [
-    ("TOKEND_LOG__LEVEL", "debug,tokend=debug,hyper=debug,reqwest=debug,rustls=debug,axum=debug,h2=debug"),
+    ("TOKEND_LOG__LEVEL", "debug,tokend=debug,hyper=debug,reqwest=debug,rustls=debug,axum=debug"),
     ("KEY", ENV_SECRET),
 ];
 const ENV_SECRET: &str = "secret+of/the=environment&%25: 0123456789abcdef";
