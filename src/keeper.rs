@@ -48,7 +48,7 @@ mod schedule;
 #[derive(Debug)]
 pub struct Keeper {
     config: Arc<Config>,
-    cases: HashMap<Identity, Case>,
+    cases: HashMap<Identity, Box<Case>>,
     agenda: Agenda,
     changed: BTreeSet<Identity>,
     savings: Savings,
@@ -95,7 +95,7 @@ impl Keeper {
                 // From now on its moments are measured by this boot, all but the access token's.
                 keeper.savings.note(&entry.identity, Durability::Lazy, now);
             }
-            keeper.cases.insert(entry.identity.clone(), Case::new(entry));
+            keeper.cases.insert(entry.identity.clone(), Box::new(Case::new(entry)));
         }
         keeper.changed = keeper.cases.keys().cloned().collect();
         keeper.adopt(config, now);
@@ -109,7 +109,7 @@ impl Keeper {
         // Nobody is believed for longer: the clock was another one when it was saved.
         let counts = |plea: &Plea| plea.until > now && plea.until <= now + LONGEST_PATIENCE;
         let mut pleas: Vec<(Plea, Arc<Provider>)> =
-            self.cases.values().filter_map(plea).filter(|(plea, _)| counts(plea)).collect();
+            self.cases.values().filter_map(|case| plea(case)).filter(|(plea, _)| counts(plea)).collect();
         pleas.sort_by_key(|(plea, _)| plea.at);
         for (plea, provider) in pleas {
             self.queues.heed(&provider, plea);
@@ -137,13 +137,13 @@ impl Keeper {
     /// What is known of `slot`.
     #[must_use]
     pub fn case(&self, slot: &Slot) -> Option<&Case> {
-        self.cases.get(&slot.identity)
+        self.case_of(&slot.identity)
     }
 
     /// What is known of the slot called `identity`, also of one that left the configuration.
     #[must_use]
     pub fn case_of(&self, identity: &Identity) -> Option<&Case> {
-        self.cases.get(identity)
+        self.cases.get(identity).map(Box::as_ref)
     }
 
     /// What happened to the state, if a person should know.

@@ -57,8 +57,8 @@ pub struct Entry {
     pub looked: Option<Looked>,
     /// What a person should know of the last usable answer.
     pub warning: Option<String>,
-    /// What each sink holds.
-    pub receipts: BTreeMap<SinkId, Receipt>,
+    /// What each sink holds. Boxed: a map has room for eleven, and nearly every slot has one.
+    pub receipts: BTreeMap<SinkId, Box<Receipt>>,
     /// What the hooks of its tokens were run for.
     pub hooks: BTreeMap<Name, HookReceipts>,
     /// Since when a request that is due waits for its turn.

@@ -275,7 +275,7 @@ pub fn adopt_stored(entry: &mut Entry) {
     entry.forced = false;
     // What was handed out while the state could not be written is known by the sinks alone.
     entry.recalled = false;
-    entry.receipts.values_mut().for_each(look_again);
+    entry.receipts.values_mut().for_each(|receipt| look_again(receipt));
 }
 
 /// Notes that the state was lost: whatever was issued before is not known, so one possible issue

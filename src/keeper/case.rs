@@ -114,7 +114,9 @@ impl Case {
     }
 
     pub(super) fn look_again_at(&mut self, sink: &SinkId) {
-        self.entry.receipts.get_mut(sink).map(look_again);
+        if let Some(receipt) = self.entry.receipts.get_mut(sink) {
+            look_again(receipt);
+        }
         if self.busy.contains(&Lane::Sink(sink.clone())) {
             self.outdated.insert(sink.clone());
         }

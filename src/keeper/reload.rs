@@ -37,7 +37,7 @@ impl Keeper {
             touched.push(identity.clone());
         }
         for (identity, slot) in wanted {
-            let mut case = Case::new(Entry::new(identity.clone()));
+            let mut case = Box::new(Case::new(Entry::new(identity.clone())));
             case.take_slot(slot, now);
             self.cases.insert(identity.clone(), case);
             touched.push(identity.clone());
@@ -115,8 +115,10 @@ impl Keeper {
     /// A task at `sink` came home: what the configuration said of the sink meanwhile is caught up with.
     pub(crate) fn settle_sink(&mut self, identity: &Identity, sink: &SinkId, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
-        if case.outdated.remove(sink) {
-            case.entry.receipts.get_mut(sink).map(look_again);
+        if case.outdated.remove(sink)
+            && let Some(receipt) = case.entry.receipts.get_mut(sink)
+        {
+            look_again(receipt);
         }
         let mine = case.wanted_slot().is_some_and(|slot| slot.sink(sink).is_some());
         if mine {

@@ -63,7 +63,7 @@ impl Savings {
     }
 
     /// The rows to save now; nothing while it is not worth it or too soon after a failure.
-    pub(crate) fn rows(&self, cases: &HashMap<Identity, Case>, now: Timestamp, stopping: bool) -> Vec<Row> {
+    pub(crate) fn rows(&self, cases: &HashMap<Identity, Box<Case>>, now: Timestamp, stopping: bool) -> Vec<Row> {
         let due = !self.urgent.is_empty() || stopping || self.lazy_until.is_some_and(|until| until <= now);
         if !due || self.failing.as_ref().is_some_and(|failing| now < failing.again_at) {
             return Vec::new();

@@ -68,7 +68,9 @@ fn delivering(slots: &[Slot]) -> (Keeper, Vec<Task>) {
 }
 
 fn receipt(keeper: &Keeper, slot: &Slot) -> Option<Receipt> {
-    keeper.case(slot).and_then(|case| case.entry.receipts.get(&slot.tokens[0].sinks[0].id).cloned())
+    keeper
+        .case(slot)
+        .and_then(|case| case.entry.receipts.get(&slot.tokens[0].sinks[0].id).map(|receipt| (**receipt).clone()))
 }
 
 // ---- races of a reload with what is under way

@@ -16,7 +16,7 @@ pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
 
 pub(super) fn plan_sinks(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {
     for (token, sink) in slot.sinks() {
-        let receipt = entry.receipts.get(&sink.id);
+        let receipt = entry.receipts.get(&sink.id).map(Box::as_ref);
         if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
             plan.want(at, job, now, busy);
         }

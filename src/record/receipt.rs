@@ -28,7 +28,7 @@ pub(crate) fn record_delivery(
         Ok(delivered) => {
             let first = receipt.held.is_none();
             let changed = receipt.held.is_none_or(|held| held.fingerprint != delivered.fingerprint);
-            *receipt = Receipt {
+            **receipt = Receipt {
                 held: Some(Held { generation, expires_at, fingerprint: delivered.fingerprint }),
                 verified: true,
                 restate: false,
@@ -115,7 +115,7 @@ pub fn record_withdrawal(entry: &mut Entry, sink: &SinkId, result: Result<(), St
         Ok(()) if receipt.gone_since.is_some() => {
             entry.receipts.remove(sink);
         }
-        Ok(()) => *receipt = Receipt::default(),
+        Ok(()) => **receipt = Receipt::default(),
         Err(reason) => {
             retry_sink(receipt, reason, sink, now);
             return Durability::None;

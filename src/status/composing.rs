@@ -197,7 +197,7 @@ fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
 
 fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
     let nothing = Receipt::default();
-    let receipt = entry.receipts.get(&sink.id).unwrap_or(&nothing);
+    let receipt = entry.receipts.get(&sink.id).map_or(&nothing, Box::as_ref);
     let state = sink_state(entry, receipt);
     SinkStatus {
         sink: sink.id.to_string(),

@@ -98,6 +98,10 @@ fn token_reading(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timesta
     TokenReading {
         valid: served.is_some_and(|held| held.is_live(now)),
         served: served.is_some(),
-        current: token.sinks.iter().map(|sink| entry.receipts.get(&sink.id).is_some_and(current)).collect(),
+        current: token
+            .sinks
+            .iter()
+            .map(|sink| entry.receipts.get(&sink.id).is_some_and(|receipt| current(receipt)))
+            .collect(),
     }
 }

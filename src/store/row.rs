@@ -141,7 +141,7 @@ pub fn encode(entry: &Entry, persist: Persist) -> Result<Zeroizing<Vec<u8>>, Str
 }
 
 fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
-    let held = |(sink, receipt): (&SinkId, &Receipt)| {
+    let held = |sink: &SinkId, receipt: &Receipt| {
         let held = receipt.held?;
         let fingerprint = BASE64_STANDARD_NO_PAD.encode(held.fingerprint);
         Some(HeldFacts { sink: sink.clone(), generation: held.generation, expires_at: held.expires_at, fingerprint })
@@ -164,7 +164,7 @@ fn facts_of(entry: &Entry, token: Option<&Arc<AccessToken>>) -> Facts {
         honoured: entry.honoured.clone().map(|Honoured { schedule, until }| HonouredFacts { schedule, until }),
         same_again: entry.same_again,
         secret_worked: entry.secret.worked,
-        held: entry.receipts.iter().filter_map(held).collect(),
+        held: entry.receipts.iter().filter_map(|(sink, receipt)| held(sink, receipt)).collect(),
         coming: entry.receipts.iter().filter(|(_, it)| it.coming).map(|(sink, _)| sink.clone()).collect(),
         hooks: hook_facts(&entry.hooks),
         anchor: entry.anchor.clone(),
@@ -255,15 +255,15 @@ fn issue(IssueFacts { at, possibly }: IssueFacts) -> Issue {
     Issue { at, kind: if possibly { IssueKind::Possibly } else { IssueKind::Issued } }
 }
 
-fn receipts(held: Vec<HeldFacts>, coming: Vec<SinkId>) -> Option<BTreeMap<SinkId, Receipt>> {
-    let coming = coming.into_iter().map(|sink| Some((sink, Receipt { coming: true, ..Receipt::default() })));
+fn receipts(held: Vec<HeldFacts>, coming: Vec<SinkId>) -> Option<BTreeMap<SinkId, Box<Receipt>>> {
+    let coming = coming.into_iter().map(|sink| Some((sink, Box::new(Receipt { coming: true, ..Receipt::default() }))));
     coming.chain(held.into_iter().map(receipt)).collect()
 }
 
-fn receipt(held: HeldFacts) -> Option<(SinkId, Receipt)> {
+fn receipt(held: HeldFacts) -> Option<(SinkId, Box<Receipt>)> {
     let fingerprint: Fingerprint = BASE64_STANDARD_NO_PAD.decode(held.fingerprint).ok()?.try_into().ok()?;
     let held_now = Held { generation: held.generation, expires_at: held.expires_at, fingerprint };
-    Some((held.sink, Receipt { held: Some(held_now), ..Receipt::default() }))
+    Some((held.sink, Box::new(Receipt { held: Some(held_now), ..Receipt::default() })))
 }
 
 #[cfg(test)]
@@ -324,7 +324,8 @@ mod tests {
 
     #[test]
     fn the_sinks_that_are_about_to_get_an_access_token_outlive_the_daemon() {
-        let receipts = BTreeMap::from([(SinkId::new("/run/a"), Receipt { coming: true, ..Receipt::default() })]);
+        let receipts =
+            BTreeMap::from([(SinkId::new("/run/a"), Box::new(Receipt { coming: true, ..Receipt::default() }))]);
         let entry = Entry { receipts, ..Entry::new(Identity::stored("a")) };
         let row = encode(&entry, Persist::Encrypted).unwrap();
         let read = decode(Identity::stored("a"), &row).unwrap();

@@ -87,7 +87,7 @@ fn full(identity: &str) -> Entry {
         same_again: Some(NOW),
         secret: SecretChoice { worked: 1, refused: 1 },
         warning: Some("odd".into()),
-        receipts: BTreeMap::from([(SinkId::new("/run/a"), receipt), (SinkId::new("/run/b"), Receipt::default())]),
+        receipts: BTreeMap::from([(SinkId::new("/run/a"), Box::new(receipt)), (SinkId::new("/run/b"), Box::default())]),
         ..Entry::new(Identity::stored(identity))
     }
 }
@@ -110,7 +110,7 @@ fn what_must_outlive_a_restart_does_and_nothing_else() {
     let mut expected = Entry { standing: Standing::Good, forced: false, warning: None, ..before };
     expected.secret.refused = 0;
     let held = expected.receipts[&SinkId::new("/run/a")].held;
-    expected.receipts = BTreeMap::from([(SinkId::new("/run/a"), Receipt { held, ..Receipt::default() })]);
+    expected.receipts = BTreeMap::from([(SinkId::new("/run/a"), Box::new(Receipt { held, ..Receipt::default() }))]);
     assert_eq!(opened.entries.iter().map(print).collect::<Vec<_>>(), [print(&expected)]);
     assert!(opened.lost.is_none());
 }
