@@ -17,7 +17,8 @@ use crate::name::Name;
 use crate::peer::{can_tell_units, why_nobody_is_known};
 use crate::places::Places;
 use crate::settings::{
-    Admins, FileContent, FileSettings, FollowedPlace, Hook, HookKind, KvVersion, Provider, SecretSource, VaultPlace,
+    Admins, FileContent, FileSettings, FollowedPlace, Hook, HookKind, KvVersion, Provider, SecretSource, TlsFiles,
+    VaultPlace, VaultServer,
 };
 use crate::sink::file::directory_of;
 use crate::sink::template_file;
@@ -44,6 +45,9 @@ pub fn notes(config: &Config) -> Vec<String> {
     for provider in config.providers.values() {
         notes.extend(provider_notes(provider));
     }
+    let state_key = config.daemon.state_key.as_ref().and_then(missing_secret);
+    notes.extend(state_key.map(|missing| format!("daemon.state_key: {missing}")));
+    notes.extend(config.vaults.values().flat_map(|server| server_notes(server)));
     notes.extend(reader_notes(config));
     for slot in &config.slots {
         for file in slot.sinks().filter_map(|(_, sink)| sink.file()) {
@@ -149,9 +153,20 @@ fn provider_notes(provider: &Provider) -> Vec<String> {
     let secrets = provider.secrets.iter().flat_map(|(parameter, sources)| sources.iter().map(move |s| (parameter, s)));
     let secrets =
         secrets.filter_map(|(parameter, source)| missing_secret(source).map(|missing| named(parameter, missing)));
-    let tls = [&provider.tls.ca_file, &provider.tls.cert_file, &provider.tls.key_file];
-    let tls = tls.into_iter().flatten().filter(|path| !path.exists());
-    secrets.chain(tls.map(|path| named("tls", format!("{} does not exist", path.display())))).collect()
+    secrets.chain(missing_tls(&provider.tls).map(|missing| named("tls", missing))).collect()
+}
+
+/// What a login in Vault needs.
+fn server_notes(server: &VaultServer) -> Vec<String> {
+    let secrets = server.login.method.secrets();
+    let secrets = secrets.into_iter().filter_map(missing_secret).map(|missing| ("auth", missing));
+    let tls = missing_tls(&server.tls).map(|missing| ("tls", missing));
+    secrets.chain(tls).map(|(what, missing)| format!("vault {}: {what}: {missing}", server.name)).collect()
+}
+
+fn missing_tls(files: &TlsFiles) -> impl Iterator<Item = String> {
+    let files = [&files.ca_file, &files.cert_file, &files.key_file].into_iter().flatten();
+    files.filter(|path| !path.exists()).map(|path| format!("{} does not exist", path.display()))
 }
 
 fn missing_secret(source: &SecretSource) -> Option<String> {

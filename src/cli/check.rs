@@ -52,7 +52,16 @@ fn warnings(config: &Config) -> Vec<String> {
         let lead = crate::time::for_people(lead);
         Some(format!("{}: with a lead of {lead} two access tokens of one PSU context are valid for as long", slot.id))
     });
-    long.chain(config.slots.iter().flat_map(|slot| uninvited_scopes(slot))).collect()
+    let around = config.slots.iter().filter_map(|slot| follows_this_one(slot, config));
+    long.chain(config.slots.iter().flat_map(|slot| uninvited_scopes(slot))).chain(around).collect()
+}
+
+/// A token that takes from a sink what this tokend wrote there: it works, by a detour.
+fn follows_this_one(slot: &Slot, config: &Config) -> Option<String> {
+    let place = &slot.follows()?.id;
+    let (author, _) = config.slots[*config.sinks.get(place)?].sink(place)?;
+    let (author, name) = (&author.name, &slot.tokens.first()?.name);
+    Some(format!("token {name}: follow: {author} writes this itself on this host; read {author} instead"))
 }
 
 /// The readers of a shared slot who get scopes that their token did not list.

@@ -69,27 +69,22 @@ pub fn check_beside(token: Section<'_, '_>, problems: &mut Problems<'_>) {
     }
 }
 
-/// Reports every token that follows what this tokend itself writes.
+/// Reports every token that follows its own sink, or what another follower here writes: round in a circle.
 pub fn check_places(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
-    if !tokens.iter().any(|token| matches!(token.source, Source::Followed(..))) {
-        return;
-    }
-    let mut sinks_here: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
-    for token in tokens {
+    let followers = || tokens.iter().filter(|token| matches!(token.source, Source::Followed(..)));
+    let mut written: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
+    for token in followers() {
         let sinks = token.sinks_at.iter().zip(&token.settings.sinks);
-        sinks_here.extend(sinks.map(|(at, sink)| (&sink.id, (*at, &token.settings.name))));
+        written.extend(sinks.map(|(at, sink)| (&sink.id, (*at, &token.settings.name))));
     }
-    for follower in tokens {
+    for follower in followers() {
         let Source::Followed(at, followed) = &follower.source else { continue };
-        let Some((sink_at, author)) = sinks_here.get(&followed.id) else { continue };
+        let Some((sink_at, author)) = written.get(&followed.id) else { continue };
         let place = problems.places().find(*sink_at);
         let text = if *author == &follower.settings.name {
             format!("it would follow its own sink (at {place}); give the sink another place")
         } else {
-            format!(
-                "{author} writes this itself (at {place}), and no other tokend does; read {author} instead, or follow \
-                 what another tokend writes"
-            )
+            format!("{author} writes this (at {place}) and follows as well; follow what it follows")
         };
         problems.add_value(*at, "follow", &text);
     }

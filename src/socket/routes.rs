@@ -117,7 +117,8 @@ async fn ready(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) 
     if !desk.is_admin(&peer).await {
         // What everybody may ask costs the loop nothing.
         let ready = desk.shelf.is_ready();
-        return Ok((readiness_code(ready), Json(json!({ "ready": ready }))).into_response());
+        let reasons: &[&str] = if ready { &[] } else { &[NOT_FOR_EVERYBODY] };
+        return Ok((readiness_code(ready), Json(json!({ "ready": ready, "reasons": reasons }))).into_response());
     }
     let status = desk.inbox.status().await.map_err(stopping)?;
     // The last one costs no readiness: readers go on from memory (L16).
@@ -126,6 +127,10 @@ async fn ready(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) 
     let body = json!({ "ready": status.ready, "state_writable": status.state_writable, "reasons": reasons });
     Ok((readiness_code(status.ready), Json(body)).into_response())
 }
+
+/// Why it is not ready, for those who may not see which tokens there are.
+const NOT_FOR_EVERYBODY: &str = "a required token is not valid in all its required sinks; root, the daemon's own user \
+     and those whom daemon.admins names see which";
 
 fn readiness_code(ready: bool) -> StatusCode {
     if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }

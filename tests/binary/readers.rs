@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use tokend::demo::standin::{Fault, Vendor};
+
 use crate::setup::{Answer, Setup};
 
 /// Nobody, as most hosts number it.
@@ -94,6 +96,17 @@ fn an_unprivileged_user_reads_what_it_may_and_nothing_else() {
 }
 
 #[test]
+fn who_may_not_see_a_token_is_told_that_something_is_not_ready_but_not_what() {
+    let Some(setup) = setup(&[OF_NOBODY]) else { return };
+    setup.standin.fault(Vendor::OAuth2, Fault::Hang);
+    let _daemon = setup.run();
+    let answer = ask(&setup, "/readyz");
+    let reason = answer.json()["reasons"][0].as_str().unwrap_or_default().to_owned();
+    assert!(answer.status == 503 && reason.contains("daemon.admins"), "{answer:?}");
+    assert!(!answer.body.contains("of-nobody"), "{answer:?}");
+}
+
+#[test]
 fn who_leaves_readers_may_read_no_longer_at_once() {
     let Some(setup) = setup(&[BY_USER]) else { return };
     let _daemon = setup.run_ready();
@@ -108,7 +121,7 @@ fn who_leaves_readers_may_read_no_longer_at_once() {
     let log = setup.log();
     let line = log.lines().find(|line| line.contains(" read token=") && line.contains("uid 65534")).unwrap();
     assert!(line.contains("by-user") && line.contains("generation=1"), "{line}");
-    assert_eq!(setup.issued(tokend::demo::standin::Vendor::OAuth2), 1, "readers are no reason to ask");
+    assert_eq!(setup.issued(Vendor::OAuth2), 1, "readers are no reason to ask");
 }
 
 /// A control group below the root of version 2, removed when it is dropped.

@@ -93,6 +93,36 @@ fn check_tells_notes_and_a_summary_and_ends_well() {
 }
 
 #[test]
+fn check_notes_what_is_missing_for_a_login_and_for_the_state() {
+    let setup = Setup::new();
+    let vault = "[vaults.main]\naddress = \"https://vault.example:8200\"\nca_file = \"/nope/ca\"\n\
+                 auth = { method = \"approle\", role_id = \"r\", secret_id = { file = \"/nope/secret-id\" } }\n";
+    let token = setup.token("follower", "", "follow = { vault = \"secret/a\" }").replacen("provider = \"\"\n", "", 1);
+    let text = setup.configuration(&[vault.to_owned(), token]);
+    setup.write("tokend.toml", &text.replacen("[daemon]\n", "[daemon]\nstate_key = { file = \"/nope/key\" }\n", 1));
+    let said = setup.tokend(&["check"]);
+    let out = said.out();
+    assert!(out.contains("note: daemon.state_key: the file /nope/key does not exist"), "{out}");
+    assert!(out.contains("note: vault main: auth: the file /nope/secret-id does not exist"), "{out}");
+    assert!(out.contains("note: vault main: tls: /nope/ca does not exist"), "{out}");
+}
+
+#[test]
+fn a_token_that_takes_what_this_daemon_writes_is_a_warning() {
+    let setup = Setup::with_tokens(&["a"]);
+    let path = setup.path("tokens/a");
+    let follower = format!("\n[tokens.follower]\nfollow = {{ file = \"{}\" }}\n", path.display());
+    let text = fs::read_to_string(setup.path("tokend.toml")).unwrap();
+    setup.write("tokend.toml", &(text + &follower));
+    let said = setup.tokend(&["check"]);
+    let out = said.out();
+    assert!(
+        out.contains("warning: token follower: follow: a writes this itself on this host; read a instead"),
+        "{out}"
+    );
+}
+
+#[test]
 fn wrong_usage_ends_with_64() {
     let setup = Setup::new();
     for (arguments, word) in

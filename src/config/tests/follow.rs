@@ -92,7 +92,7 @@ t.toml:20:1: a token needs a provider: provider = "NAME" of a [providers.NAME]
 }
 
 #[test]
-fn nobody_follows_what_this_tokend_writes() {
+fn nobody_follows_a_follower_here() {
     says(
         &format!(
             "{}{}",
@@ -102,12 +102,14 @@ fn nobody_follows_what_this_tokend_writes() {
 follow = { file = "/run/self" }
 sinks = [{ file = "/run/self" }]
 [tokens.other]
+follow = { file = "/run/self" }
+[tokens.by-a-detour]
 follow = { file = "/run/tokend/tokens/a" }
 "#
         ),
         r"
 t.toml:14:1: follow: it would follow its own sink (at t.toml:15:12); give the sink another place
-t.toml:17:1: follow: a writes this itself (at t.toml:11:12), and no other tokend does; read a instead, or follow what another tokend writes
+t.toml:17:1: follow: self writes this (at t.toml:15:12) and follows as well; follow what it follows
 ",
     );
 }
