@@ -13,8 +13,8 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 /// The name of its socket unit, which systemd passes with the descriptor unless told otherwise.
 const NAME: &str = "tokend.socket";
-/// What `tokend-credentials.socket` calls its own.
-const CREDENTIALS: &str = "credentials";
+/// What `tokend-credentials.socket` calls its own, and what systemd calls it if nobody does.
+const CREDENTIALS: [&str; 2] = ["credentials", "tokend-credentials.socket"];
 
 /// The sockets that were passed on.
 #[derive(Debug, Default)]
@@ -48,7 +48,8 @@ impl Inherited {
         }
         let passed = sd_notify::listen_fds_with_names();
         let passed = passed.map_err(|error| format!("sockets of the service manager: {error}"))?;
-        let (credentials, others): (Vec<_>, Vec<_>) = passed.partition(|(_, name)| name == CREDENTIALS);
+        let (credentials, others): (Vec<_>, Vec<_>) =
+            passed.partition(|(_, name)| CREDENTIALS.contains(&name.as_str()));
         let take = |fd| checked(owned(fd));
         let socket = choose(&others)?.map(take).transpose()?;
         Ok(Passed { socket, credentials: credentials.first().map(|(fd, _)| take(*fd)).transpose()? })

@@ -18,15 +18,16 @@ const EXIT_CODES: [(&str, &str); 8] = [
     ("78", "The configuration is wrong; every problem is named with its place."),
 ];
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("/etc/tokend/tokend.toml", "The configuration; see tokend.toml(5)."),
     ("/etc/tokend/conf.d/*.toml", "More of it: tables merge by name; one key in two files is an error."),
     ("/run/tokend/tokend.sock", "The socket of the service."),
+    ("/run/tokend/credentials.sock", "Where units get their token as a credential: LoadCredential=NAME:and this path."),
     ("/run/tokend/tokens/", "Where files with tokens usually are."),
     ("/var/lib/tokend/", "The state of the service, sealed. Without it every restart asks for new tokens."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 8] = [
     (
         "TOKEND_SECTION__KEY",
         "Sets a key: TOKEND_LOG__LEVEL=debug is level under [log]. Reaches [daemon], [log], and providers whose names \
@@ -35,6 +36,12 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("STATE_DIRECTORY, XDG_STATE_HOME", "Where the state lives unless the configuration says so."),
     ("RUNTIME_DIRECTORY, XDG_RUNTIME_DIR", "Where the socket is unless the configuration says so."),
     ("CREDENTIALS_DIRECTORY", "Where systemd puts credentials."),
+    (
+        "LISTEN_FDS, LISTEN_FDNAMES",
+        "Sockets that systemd passes. The one called credentials or tokend-credentials.socket serves \
+         LoadCredential=NAME:/run/tokend/credentials.sock of units that readers name; the one called tokend.socket, or \
+         the only other one, is the socket.",
+    ),
     ("NOTIFY_SOCKET", "Where READY=1 and STATUS= go."),
     ("HTTPS_PROXY, NO_PROXY", "Honoured by providers with proxy = \"environment\" alone."),
     ("NO_COLOR", "No colours, also on a terminal."),
