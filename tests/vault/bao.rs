@@ -144,6 +144,12 @@ impl Bao {
             fs::copy(certificate(&format!("{name}.{kind}")), self.path(own)).unwrap();
         }
         kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
+        let authority = certificate(&format!("{}.pem", name.replace("server", "ca")));
+        wait_until("it shows it", || {
+            let mut look = self.command(&["status"]);
+            look.env("BAO_ADDR", self.tls_address()).env("BAO_CACERT", &authority);
+            look.output().unwrap().status.success()
+        });
     }
 
     /// The token of the operator.
