@@ -83,7 +83,7 @@ impl Bao {
         let data = home.path().join("data");
         fs::create_dir(&data).unwrap();
         let lasting = format!(
-            "storage \"raft\" {{ path = \"{}\"\n node_id = \"one\" }}\n\
+            "storage \"raft\" {{ path = \"{}\"\n node_id = \"one\"\n performance_multiplier = 1 }}\n\
              listener \"tcp\" {{ address = \"127.0.0.1:{port}\"\n tls_disable = true }}\n\
              api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{cluster}\"\n",
             data.display()

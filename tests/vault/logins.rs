@@ -199,13 +199,14 @@ fn a_longest_life_that_ends_without_another_secret_id_is_told_until_there_is_one
     let keys = ["secret_id_num_uses=1", "token_ttl=6s", "token_max_ttl=6s"];
     configure(&setup, vault_with_role(&setup, &bao, door.address(), &keys));
     let daemon = setup.run_ready();
-    let outage = Outage::begins(&setup, &daemon, &door);
+    let living = Outage::begins(&setup, &daemon, &door);
     wait_until("its life is over", || {
         let _ = daemon.post("/v1/tokens/api/refresh");
-        outage.told().is_some()
+        living.told().is_some()
     });
+    let outage = Outage::begins(&setup, &daemon, &door);
     outage.delays_its_own_sinks_alone("the login failed");
-    outage.lasts_until_asked("/login", 2);
+    outage.lasts_until_asked("/login", 1);
     outage.is_no_storm(1);
     setup.write("secrets/secret-id", &bao.secret_id());
     outage.is_over(&bao);
