@@ -97,7 +97,7 @@ fn a_mount_that_is_deleted_is_named_and_one_made_anew_is_filled() {
     let outage = Outage::begins(&setup, &daemon, &door);
     bao.run(&["secrets", "disable", "secret"]);
     outage.delays_its_own_sinks_alone("answered 404 Not Found: no handler for route");
-    outage.lasts_until_asked("/api", 3);
+    outage.lasts_until_asked("/api", 2);
     outage.is_no_storm(1);
     bao.run(&["secrets", "enable", "-path=secret", "-version=2", "kv"]);
     outage.is_over(&bao);

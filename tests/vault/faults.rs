@@ -24,7 +24,7 @@ fn policies_taken_away_are_named_and_given_back_are_noticed() {
     let outage = Outage::begins(&setup, &daemon, &door);
     bao.policy("tokend", "path \"secret/other\" { capabilities = [\"read\"] }");
     outage.delays_its_own_sinks_alone("need read and update");
-    outage.lasts_until_asked("/api", 3);
+    outage.lasts_until_asked("/api", 2);
     outage.is_no_storm(1);
     bao.app_role("secret/data/psd2/*", &[]);
     outage.is_over(&bao);

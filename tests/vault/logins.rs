@@ -162,7 +162,7 @@ fn a_role_that_an_operator_takes_away_with_its_tokens_is_why_nothing_is_written(
     bao.run(&["delete", "auth/approle/role/tokend"]);
     bao.run(&["token", "revoke", "-mode=path", "auth/approle"]);
     outage.delays_its_own_sinks_alone("the login failed");
-    outage.lasts_until_asked("/login", 3);
+    outage.lasts_until_asked("/login", 2);
     outage.is_no_storm(1);
     vault_with_role(&setup, &bao, door.address(), &[]);
     outage.is_over(&bao);
@@ -196,7 +196,7 @@ fn a_longest_life_that_ends_without_another_secret_id_is_told_until_there_is_one
     let Some(bao) = Bao::or_skip() else { return };
     let setup = Setup::new();
     let door = Door::before(&bao.address());
-    let keys = ["secret_id_num_uses=1", "token_ttl=6s", "token_max_ttl=6s"];
+    let keys = ["secret_id_num_uses=1", "token_ttl=3s", "token_max_ttl=3s"];
     configure(&setup, vault_with_role(&setup, &bao, door.address(), &keys));
     // A server that counts refused logins lets nobody in for a quarter of an hour after the fifth.
     bao.run(&["auth", "tune", "-user-lockout-disable=true", "approle/"]);
