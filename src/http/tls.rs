@@ -68,11 +68,11 @@ impl Configs {
         let builder = self.trusting(roots)?;
         let mut config = match (&files.cert_file, &files.key_file) {
             (None, None) => builder.with_no_client_auth(),
-            (None, Some(_)) => return Err("tls.key_file is given without tls.cert_file".into()),
+            (None, Some(_)) => return Err("key_file is given without cert_file".into()),
             // One file may hold both.
             (Some(cert), key) => builder
-                .with_client_auth_cert(certificates(cert, "tls.cert_file")?, key_in(key.as_ref().unwrap_or(cert))?)
-                .map_err(|error| format!("tls.cert_file and tls.key_file: {error}"))?,
+                .with_client_auth_cert(certificates(cert, "cert_file")?, key_in(key.as_ref().unwrap_or(cert))?)
+                .map_err(|error| format!("cert_file and key_file: {error}"))?,
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A few requests an hour gain nothing from it, and it costs memory for each config.
@@ -91,15 +91,15 @@ fn roots_of_this_host() -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err("no CA certificates on this host: install ca-certificates or set tls.ca_file".into());
+        return Err("no CA certificates on this host: install ca-certificates or set ca_file".into());
     }
     Ok(roots)
 }
 
 fn roots_in(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, "tls.ca_file")? {
-        roots.add(certificate).map_err(|error| format!("tls.ca_file {}: {error}", path.display()))?;
+    for certificate in certificates(path, "ca_file")? {
+        roots.add(certificate).map_err(|error| format!("ca_file {}: {error}", path.display()))?;
     }
     Ok(roots)
 }
@@ -116,8 +116,8 @@ fn certificates(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 fn key_in(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let pem = fs::read(path).map_err(|error| format!("tls.key_file {}: {error}", path.display()))?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("tls.key_file {}: no private key in it", path.display()))
+    let pem = fs::read(path).map_err(|error| format!("key_file {}: {error}", path.display()))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("key_file {}: no private key in it", path.display()))
 }
 
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {

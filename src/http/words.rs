@@ -136,7 +136,7 @@ fn tls_words(error: &rustls::Error) -> String {
     };
     match error {
         rustls::Error::InvalidCertificate(wrong) => match wrong {
-            UnknownIssuer => "its certificate is not trusted; tls.ca_file names a CA of your own".into(),
+            UnknownIssuer => "its certificate is not trusted; ca_file names a CA of your own".into(),
             Expired | ExpiredContext { .. } => "its certificate has expired".into(),
             NotValidYet | NotValidYetContext { .. } => {
                 "its certificate is not valid yet; is this host's clock right?".into()

@@ -97,7 +97,7 @@ async fn a_ca_of_ones_own_is_trusted() {
 #[tokio::test]
 async fn a_certificate_that_is_wrong_is_told_in_words_and_nothing_is_sent() {
     for (name, ca, words) in [
-        ("server", "other-ca.pem", "its certificate is not trusted; tls.ca_file names a CA of your own"),
+        ("server", "other-ca.pem", "its certificate is not trusted; ca_file names a CA of your own"),
         ("other-name", "ca.pem", "its certificate is for another name"),
         ("expired", "ca.pem", "its certificate has expired"),
     ] {
@@ -165,17 +165,17 @@ async fn what_is_wrong_with_a_file_is_told_with_its_key_and_path() {
     let missing = PathBuf::from("/nonexistent/x.pem");
     let ca_file = Some(missing.clone());
     let reason = not_ready(TlsFiles { ca_file, ..TlsFiles::default() }).await;
-    assert!(reason.starts_with("tls.ca_file /nonexistent/x.pem: No such file"), "{reason}");
+    assert!(reason.starts_with("ca_file /nonexistent/x.pem: No such file"), "{reason}");
     let reason = not_ready(trusting("server.key")).await;
-    assert!(reason.starts_with("tls.ca_file ") && reason.ends_with("server.key: no certificate in it"), "{reason}");
+    assert!(reason.starts_with("ca_file ") && reason.ends_with("server.key: no certificate in it"), "{reason}");
     let key_alone = TlsFiles { key_file: Some(file("client.key")), ..trusting("ca.pem") };
-    assert_eq!(not_ready(key_alone).await, "tls.key_file is given without tls.cert_file");
+    assert_eq!(not_ready(key_alone).await, "key_file is given without cert_file");
     let cert_alone = TlsFiles { cert_file: Some(file("client.pem")), ..trusting("ca.pem") };
     let reason = not_ready(cert_alone).await;
     assert!(reason.ends_with("client.pem: no private key in it"), "{reason}");
     let stranger = TlsFiles { key_file: Some(file("server.key")), ..trusting("ca.pem") };
     let reason = not_ready(TlsFiles { cert_file: Some(file("client.pem")), ..stranger }).await;
-    assert!(reason.starts_with("tls.cert_file and tls.key_file: "), "{reason}");
+    assert!(reason.starts_with("cert_file and key_file: "), "{reason}");
 }
 
 /// Runs the test called `name` in a process that sees no CA certificate of the host.
@@ -196,7 +196,7 @@ async fn a_host_without_ca_certificates_is_told_what_to_do() {
     if std::env::var_os(BARE_HOST).is_none() {
         return on_a_bare_host("a_host_without_ca_certificates_is_told_what_to_do");
     }
-    let expected = "no CA certificates on this host: install ca-certificates or set tls.ca_file";
+    let expected = "no CA certificates on this host: install ca-certificates or set ca_file";
     assert_eq!(not_ready(TlsFiles::default()).await, expected);
     assert!(at(server("server", Wants::Nothing), trusting("ca.pem")).ask().await.is_ok(), "own CAs need none");
 }

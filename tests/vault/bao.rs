@@ -83,7 +83,7 @@ impl Bao {
         let data = home.path().join("data");
         fs::create_dir(&data).unwrap();
         let lasting = format!(
-            "storage \"raft\" {{ path = \"{}\"\n node_id = \"one\" }}\n\
+            "storage \"raft\" {{ path = \"{}\"\n node_id = \"one\"\n performance_multiplier = 1 }}\n\
              listener \"tcp\" {{ address = \"127.0.0.1:{port}\"\n tls_disable = true }}\n\
              api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{cluster}\"\n",
             data.display()
@@ -144,6 +144,12 @@ impl Bao {
             fs::copy(certificate(&format!("{name}.{kind}")), self.path(own)).unwrap();
         }
         kill_process(Pid::from_child(&self.process), Signal::HUP).unwrap();
+        let authority = certificate(&format!("{}.pem", name.replace("server", "ca")));
+        wait_until("it shows it", || {
+            let mut look = self.command(&["status"]);
+            look.env("BAO_ADDR", self.tls_address()).env("BAO_CACERT", &authority);
+            look.output().unwrap().status.success()
+        });
     }
 
     /// The token of the operator.

@@ -13,6 +13,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::bao::{Bao, ROOT, certificate};
+use crate::door::Door;
+use crate::outage::{Outage, configure, vault_with_role};
 use crate::setup::{Setup, wait_until};
 use crate::sinks::token;
 
@@ -135,27 +137,81 @@ fn a_hundred_sinks_make_one_login() {
 #[test]
 fn a_token_that_an_operator_revokes_is_made_anew() {
     let Some(bao) = Bao::or_skip() else { return };
-    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);
-    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]);
+    let setup = Setup::new();
+    let door = Door::before(&bao.address());
+    configure(&setup, vault_with_role(&setup, &bao, door.address(), &[]));
     let daemon = setup.run_ready();
+    let outage = Outage::begins(&setup, &daemon, &door);
     bao.run(&["token", "revoke", "-mode=path", "auth/approle"]);
-    daemon.post("/v1/tokens/api/refresh");
-    wait_until("the next generation is there", || bao.secret("secret/psd2/api")["generation"] == 2);
+    outage.refreshing_goes_on();
+    outage.newest_is_there(&bao, "api");
+    assert_eq!(outage.told(), None);
+    assert_eq!(daemon.get("/readyz").status, 200);
+    let asked = ["/data/psd2/api", "/lookup-self", "/login"].map(|path| outage.asked(path));
+    assert_eq!(asked, [2, 1, 1], "{:?}", door.asked());
+}
+
+#[test]
+fn a_role_that_an_operator_takes_away_with_its_tokens_is_why_nothing_is_written() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let door = Door::before(&bao.address());
+    configure(&setup, vault_with_role(&setup, &bao, door.address(), &[]));
+    let daemon = setup.run_ready();
+    let outage = Outage::begins(&setup, &daemon, &door);
+    bao.run(&["delete", "auth/approle/role/tokend"]);
+    bao.run(&["token", "revoke", "-mode=path", "auth/approle"]);
+    outage.delays_its_own_sinks_alone("the login failed");
+    outage.lasts_until_asked("/login", 2);
+    outage.is_no_storm(1);
+    vault_with_role(&setup, &bao, door.address(), &[]);
+    outage.is_over(&bao);
 }
 
 #[test]
 fn a_token_is_renewed_before_its_end_and_made_anew_at_its_longest_life() {
     let Some(bao) = Bao::or_skip() else { return };
-    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &["token_ttl=12s", "token_max_ttl=16s"]);
-    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", &secret_id)]);
+    let setup = Setup::new();
+    let door = Door::before(&bao.address());
+    let keys = ["token_ttl=12s", "token_max_ttl=16s"];
+    configure(&setup, vault_with_role(&setup, &bao, door.address(), &keys));
     let daemon = setup.run_ready();
-    wait_until("the token is renewed", || bao.requests().iter().any(|path| path == "auth/token/renew-self"));
+    let outage = Outage::begins(&setup, &daemon, &door);
+    outage.lasts_until_asked("/renew-self", 1);
+    outage.refreshing_goes_on();
     wait_until("its life is over", || {
         let _ = daemon.post("/v1/tokens/api/refresh");
-        bao.requests().iter().filter(|path| path.ends_with("login")).count() == 2
+        outage.asked("/login") == 1
     });
-    let generation = daemon.get("/v1/tokens/api").json()["generation"].clone();
-    wait_until("the newest is there", || bao.secret("secret/psd2/api")["generation"] == generation);
+    outage.refreshing_goes_on();
+    outage.newest_is_there(&bao, "api");
+    assert_eq!(outage.told(), None);
+    assert_eq!(daemon.get("/readyz").status, 200);
+    let asked = ["/renew-self", "/lookup-self", "/login"].map(|path| outage.asked(path));
+    assert_eq!(asked, [1, 0, 1], "what has no life left is not renewed, nor tried in vain: {:?}", door.asked());
+}
+
+#[test]
+fn a_longest_life_that_ends_without_another_secret_id_is_told_until_there_is_one() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let door = Door::before(&bao.address());
+    let keys = ["secret_id_num_uses=1", "token_ttl=3s", "token_max_ttl=3s"];
+    configure(&setup, vault_with_role(&setup, &bao, door.address(), &keys));
+    // A server that counts refused logins lets nobody in for a quarter of an hour after the fifth.
+    bao.run(&["auth", "tune", "-user-lockout-disable=true", "approle/"]);
+    let daemon = setup.run_ready();
+    let living = Outage::begins(&setup, &daemon, &door);
+    wait_until("its life is over", || {
+        let _ = daemon.post("/v1/tokens/api/refresh");
+        living.told().is_some()
+    });
+    let outage = Outage::begins(&setup, &daemon, &door);
+    outage.delays_its_own_sinks_alone("the login failed");
+    outage.lasts_until_asked("/login", 1);
+    outage.is_no_storm(1);
+    setup.write("secrets/secret-id", &bao.secret_id());
+    outage.is_over(&bao);
 }
 
 #[test]
