@@ -16,6 +16,7 @@ mod faults;
 mod follow;
 mod hosts;
 mod logins;
+mod patience;
 mod secrets;
 #[path = "../binary/setup.rs"]
 #[allow(dead_code, reason = "other tests start from it as well")]
