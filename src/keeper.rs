@@ -13,18 +13,16 @@ pub use crate::keeper::savings::Unsaved;
 
 use crate::agenda::Agenda;
 use crate::config::Config;
-use crate::job::{Job, JobResult, Lane, Outcome};
+use crate::job::{JobResult, Lane, Outcome};
 use crate::keeper::arriving::without_secrets;
 use crate::keeper::queues::Queues;
 use crate::keeper::savings::Savings;
 use crate::ledger::{Entry, Plea};
 use crate::name::{Identity, SinkId};
-use crate::plan::hooks::TURN_PATIENCE;
-use crate::plan::{Plan, forget_at, plan, plan_departed};
 use crate::record::again::try_refused_again;
 use crate::record::follow::look_at_once;
 use crate::record::receipt::record_withdrawal;
-use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, begin, note_lost_state, record};
+use crate::record::{Durability, LONGEST_PATIENCE, adopt_stored, note_lost_state, record};
 use crate::settings::Provider;
 use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
@@ -36,6 +34,7 @@ mod clock;
 mod demand;
 mod overlooked;
 mod pause;
+mod planning;
 mod queues;
 pub mod readiness;
 mod refresh;
@@ -51,6 +50,8 @@ pub struct Keeper {
     cases: HashMap<Identity, Box<Case>>,
     agenda: Agenda,
     changed: BTreeSet<Identity>,
+    /// Sinks from which something came home, where that is all that changed.
+    returned: BTreeMap<Identity, Vec<SinkId>>,
     savings: Savings,
     queues: Queues,
     held_back: Vec<Task>,
@@ -76,6 +77,7 @@ impl Keeper {
             cases: HashMap::with_capacity(config.slots.len().max(stored.len())),
             agenda: Agenda::default(),
             changed: BTreeSet::new(),
+            returned: BTreeMap::new(),
             savings: Savings::default(),
             queues: Queues::default(),
             held_back: Vec::new(),
@@ -203,8 +205,10 @@ impl Keeper {
                 if durability == Durability::Token {
                     // Its access token is numbered anew: another tokend was ahead.
                     self.to_publish.insert(identity.clone());
+                } else if self.settle_sink(&identity, &sink, now) {
+                    self.returned.entry(identity).or_default().push(sink);
+                    return;
                 }
-                self.settle_sink(&identity, &sink, now);
             }
         }
         self.changed.insert(identity);
@@ -216,6 +220,7 @@ impl Keeper {
     pub fn turn(&mut self, now: Timestamp) -> Vec<Row> {
         self.note_stopping(now);
         self.changed.extend(self.agenda.take_due(now));
+        self.plan_returned(now);
         loop {
             while let Some(identity) = self.changed.pop_first() {
                 self.plan_one(&identity, now);
@@ -241,58 +246,9 @@ impl Keeper {
     /// Whether nothing is under way and nothing is due: every slot and sink was tried.
     #[must_use]
     pub fn is_quiet(&self, now: Timestamp) -> bool {
-        let nothing_due = self.changed.is_empty() && self.agenda.next() > now && !self.queues.is_moving(now);
+        let planned = self.changed.is_empty() && self.returned.is_empty();
+        let nothing_due = planned && self.agenda.next() > now && !self.queues.is_moving(now);
         self.in_flight == 0 && nothing_due
-    }
-
-    fn plan_one(&mut self, identity: &Identity, now: Timestamp) {
-        let Some(case) = self.cases.get(identity) else { return };
-        let plan = match case.wanted_slot() {
-            Some(slot) => plan(slot, &case.entry, &case.busy, now),
-            None if case.busy.is_empty() && forget_at(&case.entry) <= now => return self.forget(identity, now),
-            None => plan_departed(&case.entry, &case.busy, now),
-        };
-        self.note_readiness(identity, now);
-        let Plan { due, wake } = plan;
-        self.agenda.set(identity, wake);
-        for job in due {
-            // At the end what came home is still brought to its readers (L3); nothing else begins.
-            if !self.stopping || matches!(job, Job::Deliver(_)) {
-                self.start(identity, job, now);
-            }
-        }
-    }
-
-    fn forget(&mut self, identity: &Identity, now: Timestamp) {
-        self.cases.remove(identity);
-        self.agenda.remove(identity);
-        self.unready.remove(identity);
-        self.savings.forget(identity, now);
-    }
-
-    fn start(&mut self, identity: &Identity, job: Job, now: Timestamp) {
-        let Some(case) = self.cases.get_mut(identity) else { return };
-        if let (Job::Issue(ask), Some(slot)) = (&job, &case.slot)
-            && slot.follows().is_none()
-        {
-            if !self.queues.enter(&slot.provider, identity, case.entry.urgency()) {
-                if case.entry.waiting_since.is_none() {
-                    case.entry.waiting_since = Some(now);
-                    self.agenda.set(identity, self.agenda.wake_of(identity).min(now + TURN_PATIENCE));
-                }
-                return;
-            }
-            case.entry.waiting_since = None;
-            case.asked = Some(Arc::clone(&slot.provider));
-            if slot.counts_issues() {
-                let durability = begin(&mut case.entry, ask, now);
-                self.savings.note(identity, durability, now);
-            }
-        }
-        let Some(task) = Task::new(case.slot.as_ref(), &case.entry, job, now) else { return };
-        case.busy.insert(task.lane());
-        self.in_flight += 1;
-        self.held_back.push(task);
     }
 }
 

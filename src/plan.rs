@@ -78,12 +78,23 @@ pub fn plan(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp) -
     } else {
         plan.look_again(at);
     }
-    plan_sinks(slot, entry, busy, now, &mut plan);
+    plan_sinks((slot, entry), slot.sinks(), busy, now, &mut plan);
     plan_hooks(slot, entry, busy, now, &mut plan);
     plan_withdrawals(entry, busy, now, &mut plan);
     if let Some(token) = entry.live(now) {
         plan.look_again(token.expires_at);
     }
+    plan
+}
+
+/// Decides what to do at `now` for `slot` after something came home from `sinks` alone, and nothing else
+/// changed since it was planned whole: what else is due, and when, was planned then. Costs what they cost.
+#[must_use]
+pub fn plan_after(slot: &Slot, entry: &Entry, sinks: &[SinkId], busy: &BTreeSet<Lane>, now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing();
+    let sinks = sinks.iter().filter_map(|id| slot.sink(id));
+    plan_sinks((slot, entry), sinks, busy, now, &mut plan);
+    plan_hooks(slot, entry, busy, now, &mut plan);
     plan
 }
 

@@ -1,27 +1,33 @@
 //! Speaks to one Vault server: logs in, renews, reads and writes KV secrets. Each call is made once,
 //! with a bound on its time, and follows no redirect.
 //!
-//! It keeps no token and decides nothing: who calls says with which token. The HTTP client is ours,
-//! never one that vaultrs makes: that one has no time-out, follows redirects with the token, and
-//! takes its settings from the environment of the process.
+//! It keeps no token and decides nothing: who calls says with which token. vaultrs makes the requests; the
+//! HTTP client is ours, never one that vaultrs makes: that one has no time-out, follows redirects with the
+//! token, takes its settings from the environment of the process, and drops what a server says of waiting.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
-use rustify::clients::reqwest::Client as HttpClient;
+use reqwest::header::HeaderMap;
+use rustify::endpoint::Endpoint;
+use rustify::errors::ClientError;
 use serde_json::{Map, Value};
-use vaultrs::api::kv2::requests::{ReadSecretRequest, SetSecretRequestOptions};
-use vaultrs::api::{AuthInfo, EndpointMiddleware};
-use vaultrs::client::{VaultClient, VaultClientSettings};
+use vaultrs::api::auth::{approle, cert, kubernetes, userpass};
+use vaultrs::api::kv2::requests::{ReadSecretRequest, SetSecretRequest, SetSecretRequestOptions};
+use vaultrs::api::sys::requests::UnwrapRequest;
+use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
+use vaultrs::api::token::responses::LookupTokenResponse;
+use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult, kv1};
 
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{KvVersion, VaultAddress, VaultPlace, VaultServer};
 use crate::time::Timestamp;
+use crate::vault::carrier::Carrier;
 use crate::vault::trouble::trouble;
 
+mod carrier;
 mod trouble;
 
 pub use crate::vault::trouble::Trouble;
@@ -31,7 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One server, and the token to speak to it with.
 pub struct Vault {
-    client: VaultClient,
+    carrier: Carrier,
+    middle: EndpointMiddleware,
     kv: KvVersion,
     name: String,
 }
@@ -102,82 +109,74 @@ impl Vault {
         let client =
             http.for_server(&server.tls, url.scheme() == "https", (socket, PATIENCE)).map_err(Trouble::Failed)?;
         let name = socket.map_or_else(|| authority(&url), |path| path.display().to_string());
-        Ok(Self {
-            client: VaultClient {
-                http: HttpClient::new(&address, client),
-                middle: EndpointMiddleware {
-                    token: token.clone(),
-                    version: "v1".into(),
-                    wrap: None,
-                    namespace: server.namespace.clone(),
-                },
-                settings: settings(url, token, server),
-            },
-            kv: server.kv,
-            name,
-        })
+        let middle =
+            EndpointMiddleware { token, version: "v1".into(), wrap: None, namespace: server.namespace.clone() };
+        Ok(Self { carrier: Carrier::new(&address, client), middle, kv: server.kv, name })
+    }
+
+    /// The headers of the last answer, if that was no success: they say how long the server is to be left alone.
+    #[must_use]
+    pub fn unwelcome(&self) -> Option<HeaderMap> {
+        self.carrier.unwelcome()
     }
 
     /// Logs in at `mount`.
     pub async fn login(&self, mount: &str, credentials: Credentials<'_>) -> Result<Lease, Trouble> {
-        use vaultrs::auth;
-        let client = &self.client;
-        let answer = match credentials {
-            Credentials::Token(token) => return self.lookup(token).await,
+        let mount = mount.to_owned();
+        match credentials {
+            Credentials::Token(token) => self.lookup(token).await,
             Credentials::AppRole { role_id, secret_id, wrapped } => {
                 let secret_id = match secret_id {
                     Some(token) if wrapped => Some(self.unwrap(token).await?),
                     other => other.cloned(),
                 };
-                let secret_id = secret_id.as_ref().map(Secret::expose).unwrap_or_default();
-                auth::approle::login(client, mount, role_id.expose(), secret_id).await
+                let secret_id = secret_id.as_ref().map(Secret::expose).unwrap_or_default().to_owned();
+                let role_id = role_id.expose().to_owned();
+                self.lease(approle::requests::LoginWithApproleRequest { mount, role_id, secret_id }).await
             }
             Credentials::Userpass { username, password } => {
-                auth::userpass::login(client, mount, username, password.expose()).await
+                let (username, password) = (username.to_owned(), password.expose().to_owned());
+                self.lease(userpass::requests::LoginRequest { mount, username, password }).await
             }
-            Credentials::Jwt { role, jwt } => auth::kubernetes::login(client, mount, role, jwt.expose()).await,
-            Credentials::Cert { role } => auth::cert::login(client, mount, role.unwrap_or_default()).await,
-        };
-        Ok(lease(answer.map_err(|error| self.trouble(&error))?))
+            Credentials::Jwt { role, jwt } => {
+                let (role, jwt) = (role.to_owned(), jwt.expose().to_owned());
+                self.lease(kubernetes::requests::LoginWithKubernetesRequest { mount, role, jwt }).await
+            }
+            Credentials::Cert { role } => {
+                let cert_name = role.unwrap_or_default().to_owned();
+                self.lease(cert::requests::LoginRequest { mount, cert_name }).await
+            }
+        }
     }
 
     /// What the server knows of the token that this speaks with: says whether it still holds.
     async fn lookup(&self, token: &Secret) -> Result<Lease, Trouble> {
-        let known = vaultrs::token::lookup_self(&self.client).await.map_err(|error| self.trouble(&error))?;
+        let known = self.look_up().await?;
         let lifetime = (known.ttl > 0).then(|| Duration::from_secs(known.ttl));
         Ok(Lease { token: token.clone(), lifetime, renewable: known.renewable.unwrap_or_default() })
     }
 
+    async fn look_up(&self) -> Result<LookupTokenResponse, Trouble> {
+        self.data(&self.middle, LookupTokenSelfRequest {}).await
+    }
+
     /// Whether the server still takes the token that this speaks with.
     pub async fn holds(&self) -> Result<(), Trouble> {
-        vaultrs::token::lookup_self(&self.client).await.map(|_| ()).map_err(|error| self.trouble(&error))
+        self.look_up().await.map(|_| ())
     }
 
     /// Renews the token that this speaks with.
     pub async fn renew(&self) -> Result<Lease, Trouble> {
-        let answer = vaultrs::token::renew_self(&self.client, None).await;
-        Ok(lease(answer.map_err(|error| self.trouble(&error))?))
+        self.lease(RenewTokenSelfRequest { increment: None }).await
     }
 
     /// The secret id in a response that was wrapped; the wrapping token is spent afterwards.
     async fn unwrap(&self, token: &Secret) -> Result<Secret, Trouble> {
-        let mut client = self.copy_of_client();
-        let token = header_value(token)?;
-        client.middle.token.clone_from(&token);
-        client.settings.token = token;
-        let answer: Result<Map<String, Value>, _> = vaultrs::sys::wrapping::unwrap(&client, None).await;
-        let fields = answer.map_err(|error| self.trouble(&error))?;
+        let middle = EndpointMiddleware { token: header_value(token)?, ..self.middle.clone() };
+        let fields = self.data(&middle, UnwrapRequest { token: None }).await?;
         let secret_id = fields.get("secret_id").and_then(Value::as_str);
         let missing = || Trouble::Failed("what was wrapped holds no secret_id".into());
         secret_id.map(|text| Secret::new(text.into())).ok_or_else(missing)
-    }
-
-    fn copy_of_client(&self) -> VaultClient {
-        VaultClient {
-            http: HttpClient::new(&self.client.http.base, self.client.http.http.clone()),
-            middle: self.client.middle.clone(),
-            settings: self.client.settings.clone(),
-        }
     }
 
     /// What `place` holds.
@@ -189,30 +188,32 @@ impl Vault {
     }
 
     async fn read_plain(&self, place: &VaultPlace) -> Result<Found, Trouble> {
-        match vaultrs::kv1::get::<Map<String, Value>>(&self.client, &place.mount, &place.path).await {
-            Ok(fields) => Ok(Found { fields: Some(fields), ..Found::default() }),
-            Err(error) => match self.trouble(&error) {
-                Trouble::Absent(_) => Ok(Found::default()),
-                trouble => Err(trouble),
+        let request = kv1::requests::GetSecretRequest { mount: place.mount.clone(), path: place.path.clone() };
+        match self.ask(&self.middle, request).await {
+            Ok(answer) => match answer.parse() {
+                Ok(kv1::responses::GetSecretResponse { data: Value::Object(fields), .. }) => {
+                    Ok(Found { fields: Some(fields), ..Found::default() })
+                }
+                _ => Err(self.nonsense()),
             },
+            Err(Trouble::Absent(_)) => Ok(Found::default()),
+            Err(trouble) => Err(trouble),
         }
     }
 
     /// vaultrs' own `read` drops the version that check-and-set needs.
     async fn read_versioned(&self, place: &VaultPlace) -> Result<Found, Trouble> {
         let request = ReadSecretRequest { mount: place.mount.clone(), path: place.path.clone(), version: None };
-        match vaultrs::api::exec_with_result(&self.client, request).await {
+        match self.data(&self.middle, request).await {
             Ok(secret) => {
                 let version = u32::try_from(secret.metadata.version).ok();
                 let written_at = Timestamp::parse_rfc3339(&secret.metadata.created_time);
                 let Value::Object(fields) = secret.data else { return Ok(Found { version, ..Found::default() }) };
                 Ok(Found { version, fields: Some(fields), written_at })
             }
-            Err(error) => match self.trouble(&error) {
-                // Deleted, but for its version, or never there.
-                Trouble::Absent(version) => Ok(Found { version: Some(version.unwrap_or(0)), ..Found::default() }),
-                trouble => Err(trouble),
-            },
+            // Deleted, but for its version, or never there.
+            Err(Trouble::Absent(version)) => Ok(Found { version: Some(version.unwrap_or(0)), ..Found::default() }),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -224,24 +225,47 @@ impl Vault {
         fields: &Map<String, Value>,
         version: Option<u32>,
     ) -> Result<Option<u32>, Trouble> {
-        let (client, mount, path) = (&self.client, &place.mount, &place.path);
-        let written = match (self.kv, version) {
-            (KvVersion::V1, _) => {
-                let fields: HashMap<&str, &Value> = fields.iter().map(|(key, value)| (key.as_str(), value)).collect();
-                vaultrs::kv1::set(client, mount, path, &fields).await.map(|()| None)
+        let (mount, path) = (place.mount.clone(), place.path.clone());
+        match self.kv {
+            KvVersion::V1 => {
+                let data = serde_json::to_vec(fields).map_err(|error| Trouble::Failed(error.to_string()))?;
+                self.ask(&self.middle, kv1::requests::SetSecretRequest { mount, path, data }).await.map(|_| None)
             }
-            (KvVersion::V2, version) => {
-                let options = SetSecretRequestOptions { cas: version.unwrap_or(0) };
-                vaultrs::kv2::set_with_options(client, mount, path, fields, options)
-                    .await
-                    .map(|made| u32::try_from(made.version).ok())
+            KvVersion::V2 => {
+                let options = Some(SetSecretRequestOptions { cas: version.unwrap_or(0) });
+                let data = Value::Object(fields.clone());
+                let made = self.data(&self.middle, SetSecretRequest { mount, path, data, options }).await?;
+                Ok(u32::try_from(made.version).ok())
             }
-        };
-        written.map_err(|error| self.trouble(&error))
+        }
     }
 
-    fn trouble(&self, error: &vaultrs::error::ClientError) -> Trouble {
-        trouble(error, &self.name, &self.client.settings.token)
+    async fn lease(&self, endpoint: impl Endpoint<Response = ()>) -> Result<Lease, Trouble> {
+        let answer = self.ask(&self.middle, endpoint).await?;
+        let answer: EndpointResult<()> = answer.wrap().map_err(|error| self.trouble(&error))?;
+        answer.auth.map(lease).ok_or_else(|| self.nonsense())
+    }
+
+    async fn data<E: Endpoint>(&self, middle: &EndpointMiddleware, endpoint: E) -> Result<E::Response, Trouble> {
+        let answer = self.ask(middle, endpoint).await?;
+        let answer: EndpointResult<E::Response> = answer.wrap().map_err(|error| self.trouble(&error))?;
+        answer.data.ok_or_else(|| self.nonsense())
+    }
+
+    async fn ask<E: Endpoint>(
+        &self,
+        middle: &EndpointMiddleware,
+        endpoint: E,
+    ) -> Result<rustify::endpoint::EndpointResult<E::Response>, Trouble> {
+        endpoint.with_middleware(middle).exec(&self.carrier).await.map_err(|error| self.trouble(&error))
+    }
+
+    fn trouble(&self, error: &ClientError) -> Trouble {
+        trouble(error, &self.name, &self.middle.token)
+    }
+
+    fn nonsense(&self) -> Trouble {
+        Trouble::nonsense(&self.name)
     }
 }
 
@@ -256,22 +280,6 @@ fn way(address: &VaultAddress) -> (String, Option<&Path>) {
 fn authority(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}", url.host_str().unwrap_or("the server"))
-}
-
-/// Every field is given: what is left out vaultrs takes from the environment.
-fn settings(address: Url, token: String, server: &VaultServer) -> VaultClientSettings {
-    VaultClientSettings {
-        address,
-        ca_certs: Vec::new(),
-        identity: None,
-        timeout: Some(PATIENCE),
-        token,
-        verify: true,
-        version: 1,
-        wrapping: false,
-        namespace: server.namespace.clone(),
-        proxy: None,
-    }
 }
 
 /// vaultrs panics at a token that cannot be a header.

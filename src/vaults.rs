@@ -30,9 +30,11 @@ use crate::vaults::secrets::{Rounds, Secrets, Users, in_vault, users};
 use crate::vaults::session::{Reply, Session, What};
 
 mod keeping;
+mod patience;
 mod reading;
 mod secrets;
 mod session;
+mod waits;
 
 pub use crate::vaults::keeping::KeptTokens;
 

@@ -112,27 +112,29 @@ impl Keeper {
         self.abandon(gone.into_values().flatten().collect());
     }
 
-    /// A task at `sink` came home: what the configuration said of the sink meanwhile is caught up with.
-    pub(crate) fn settle_sink(&mut self, identity: &Identity, sink: &SinkId, now: Timestamp) {
-        let Some(case) = self.cases.get_mut(identity) else { return };
+    /// A task at `sink` came home: what the configuration said of the sink meanwhile is caught up with. Says
+    /// whether nothing but that sink of the slot need be looked at.
+    pub(crate) fn settle_sink(&mut self, identity: &Identity, sink: &SinkId, now: Timestamp) -> bool {
+        let Some(case) = self.cases.get_mut(identity) else { return false };
         if case.outdated.remove(sink)
             && let Some(receipt) = case.entry.receipts.get_mut(sink)
         {
             look_again(receipt);
         }
-        let mine = case.wanted_slot().is_some_and(|slot| slot.sink(sink).is_some());
-        if mine {
-            return;
+        if let Some(slot) = case.wanted_slot().filter(|slot| slot.sink(sink).is_some()) {
+            // Before that its request waits for what the sinks hold.
+            return case.entry.recalled || slot.follows().is_some();
         }
         if mark_departed_sinks(case, &self.config, &mut self.taken_over, now) {
             self.savings.note(identity, Durability::Lazy, now);
         }
-        let Some(&owner) = self.config.sinks.get(sink) else { return };
+        let Some(&owner) = self.config.sinks.get(sink) else { return false };
         let owner = self.config.slots[owner].identity.clone();
         if let Some(case) = self.cases.get_mut(&owner) {
             case.look_again_at(sink);
             self.changed.insert(owner);
         }
+        false
     }
 }
 

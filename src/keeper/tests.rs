@@ -6,7 +6,7 @@ use crate::fixtures::*;
 use crate::job::Delivered;
 use crate::keeper::*;
 use crate::ledger::Receipt;
-use crate::settings::FileKind;
+use crate::settings::{FileKind, SinkSettings};
 use crate::task::{Publication, Release};
 
 mod clock;
@@ -45,14 +45,8 @@ fn issue(keeper: &mut Keeper, tasks: &[Task], now: Timestamp) {
 
 /// Says that the sink took what the only delivery in `tasks` brought.
 fn take_home(keeper: &mut Keeper, tasks: &[Task], now: Timestamp) {
-    let [Task::Deliver(delivery)] = tasks else { panic!("{tasks:?}") };
-    let result = JobResult::Delivered {
-        sink: delivery.sink().id.clone(),
-        generation: delivery.access_token.generation,
-        expires_at: delivery.access_token.expires_at,
-        result: Ok(Delivered { written: true, fingerprint: [1; 16] }),
-    };
-    keeper.handle(Outcome { identity: delivery.slot.identity.clone(), result }, now);
+    let [delivery] = tasks else { panic!("{tasks:?}") };
+    come_home(keeper, delivery, Ok(Delivered { written: true, fingerprint: [1; 16] }), now);
 }
 
 /// A keeper with one delivery under way for each of `slots`.
@@ -67,10 +61,40 @@ fn delivering(slots: &[Slot]) -> (Keeper, Vec<Task>) {
     (keeper, tasks)
 }
 
+/// Says what came of `delivery`.
+fn come_home(keeper: &mut Keeper, delivery: &Task, result: Result<Delivered, String>, now: Timestamp) {
+    let Task::Deliver(delivery) = delivery else { panic!("{delivery:?}") };
+    let (sink, token) = (delivery.sink().id.clone(), &delivery.access_token);
+    let result = JobResult::Delivered { sink, generation: token.generation, expires_at: token.expires_at, result };
+    keeper.handle(Outcome { identity: delivery.slot.identity.clone(), result }, now);
+}
+
 fn receipt(keeper: &Keeper, slot: &Slot) -> Option<Receipt> {
     keeper
         .case(slot)
         .and_then(|case| case.entry.receipts.get(&slot.tokens[0].sinks[0].id).map(|receipt| (**receipt).clone()))
+}
+
+#[test]
+fn what_comes_home_from_one_of_several_sinks_is_planned_as_if_all_were_looked_at() {
+    let mut slot = hooked(plain_slot());
+    for name in ["b", "c"] {
+        let other = SinkSettings { id: sink_of(name), ..slot.tokens[0].sinks[0].clone() };
+        slot.tokens[0].sinks.push(other);
+    }
+    let (mut keeper, tasks) = delivering(std::slice::from_ref(&slot));
+    let taken = || Ok(Delivered { written: true, fingerprint: [1; 16] });
+    for (task, result) in tasks.iter().zip([taken(), Err("full".into()), taken()]) {
+        come_home(&mut keeper, task, result, at(1));
+        assert_eq!(turn(&mut keeper, at(1)).len(), 0);
+        keeper.assert_nothing_is_overlooked(at(1));
+        assert!(!keeper.is_ready());
+    }
+    let again = turn(&mut keeper, at(2));
+    take_home(&mut keeper, &again, at(3));
+    assert!(matches!(turn(&mut keeper, at(3)).as_slice(), [Task::Notify(_)]), "all hold it");
+    keeper.assert_nothing_is_overlooked(at(3));
+    assert!(keeper.is_ready());
 }
 
 // ---- races of a reload with what is under way

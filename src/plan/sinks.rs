@@ -14,10 +14,17 @@ use crate::time::Timestamp;
 /// How long a withdrawal waits for the edit to be taken back (L17).
 pub const WITHDRAWAL_DELAY: Duration = Duration::from_secs(3);
 
-pub(super) fn plan_sinks(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now: Timestamp, plan: &mut Plan) {
-    for (token, sink) in slot.sinks() {
+/// Adds what `sinks` of `slot` need.
+pub(super) fn plan_sinks<'s>(
+    (slot, entry): (&Slot, &Entry),
+    sinks: impl Iterator<Item = (&'s TokenSettings, &'s SinkSettings)>,
+    busy: &BTreeSet<Lane>,
+    now: Timestamp,
+    plan: &mut Plan,
+) {
+    for (token, sink) in sinks {
         let receipt = entry.receipts.get(&sink.id).map(Box::as_ref);
-        if let Some((at, job)) = sink_job(slot, entry, (token, sink), receipt, now) {
+        if let Some((at, job)) = sink_job((slot, entry), (token, sink), receipt, now) {
             plan.want(at, job, now, busy);
         }
         if let Some(held) = receipt.and_then(|receipt| receipt.held).filter(|held| now < held.expires_at) {
@@ -27,8 +34,7 @@ pub(super) fn plan_sinks(slot: &Slot, entry: &Entry, busy: &BTreeSet<Lane>, now:
 }
 
 fn sink_job(
-    slot: &Slot,
-    entry: &Entry,
+    (slot, entry): (&Slot, &Entry),
     (token, sink): (&TokenSettings, &SinkSettings),
     receipt: Option<&Receipt>,
     now: Timestamp,

@@ -117,7 +117,8 @@ const AUTH: Table = Table {
 pub const VAULT: Table = Table {
     name: "[vaults.NAME]",
     about: "A HashiCorp Vault or OpenBao server. There is one login for all that goes there; its token is renewed in \
-            time, made anew when it is spent, and kept sealed over restarts.",
+            time, made anew when it is spent, and kept sealed over restarts. A server that answers Retry-After is asked \
+            nothing before that is over.",
     keys: &[
         Key {
             name: "address",

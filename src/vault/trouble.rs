@@ -2,9 +2,9 @@
 //! reaches them.
 
 use reqwest::StatusCode;
-use rustify::errors::ClientError as RestError;
+use rustify::errors::ClientError;
 use serde_json::Value;
-use vaultrs::error::ClientError;
+use vaultrs::api::EndpointError;
 
 use crate::http::words_of;
 
@@ -31,26 +31,31 @@ pub enum Trouble {
     Failed(String),
 }
 
+impl Trouble {
+    /// The server called `name` is none.
+    pub(crate) fn nonsense(name: &str) -> Self {
+        Self::Failed(format!("{name} answered something that is not Vault's"))
+    }
+}
+
 /// What `error` of the server called `name` means; `token` is never shown.
 pub(crate) fn trouble(error: &ClientError, name: &str, token: &str) -> Trouble {
     match error {
-        ClientError::APIError { code, errors } => answered(*code, &shown(errors, token), name),
-        ClientError::RestClientError { source } => match source {
-            RestError::ServerResponseError { code: 404, content } => {
-                Trouble::Absent(content.as_deref().and_then(version_in))
+        ClientError::ServerResponseError { code, content } => {
+            let body = content.as_deref().unwrap_or_default();
+            match serde_json::from_str::<EndpointError>(body) {
+                Ok(said) => answered(*code, &shown(&said.errors, token), name),
+                Err(_) if *code == 404 => Trouble::Absent(version_in(body)),
+                Err(_) => answered(*code, "", name),
             }
-            RestError::ServerResponseError { code, .. } => answered(*code, "", name),
-            RestError::RequestError { source, .. } | RestError::ResponseError { source } => {
-                Trouble::Failed(match source.downcast_ref::<reqwest::Error>() {
-                    Some(error) => words_of(error, name, super::PATIENCE),
-                    None => format!("no answer from {name}"),
-                })
-            }
-            _ => Trouble::Failed(format!("{name} answered something that is not Vault's")),
-        },
-        ClientError::ResponseEmptyError | ClientError::ResponseDataEmptyError | ClientError::JsonParseError { .. } => {
-            Trouble::Failed(format!("{name} answered something that is not Vault's"))
         }
+        ClientError::RequestError { source, .. } | ClientError::ResponseError { source } => {
+            Trouble::Failed(match source.downcast_ref::<reqwest::Error>() {
+                Some(error) => words_of(error, name, super::PATIENCE),
+                None => format!("no answer from {name}"),
+            })
+        }
+        ClientError::ResponseParseError { .. } => Trouble::nonsense(name),
         _ => Trouble::Failed(format!("the request to {name} cannot be made")),
     }
 }
@@ -94,13 +99,12 @@ mod tests {
     use super::*;
 
     fn api(code: u16, said: &str) -> Trouble {
-        let errors = if said.is_empty() { Vec::new() } else { vec![said.to_owned()] };
-        trouble(&ClientError::APIError { code, errors }, "vault:8200", "s.token")
+        let errors = if said.is_empty() { Vec::new() } else { vec![said] };
+        server(code, &serde_json::json!({ "errors": errors }).to_string())
     }
 
     fn server(code: u16, body: &str) -> Trouble {
-        let source = RestError::ServerResponseError { code, content: Some(body.to_owned()) };
-        trouble(&ClientError::RestClientError { source }, "vault:8200", "s.token")
+        trouble(&ClientError::ServerResponseError { code, content: Some(body.to_owned()) }, "vault:8200", "s.token")
     }
 
     #[test]

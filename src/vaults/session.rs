@@ -9,22 +9,19 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::clock;
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{VaultMethod, VaultPlace, VaultServer};
 use crate::sink::vault::{Put, VaultPut, Written, put};
-use crate::spread::share;
+use crate::time::for_people;
 use crate::vault::{Found, Lease, Trouble, Vault};
 use crate::vaults::keeping::{Keeping, Kept};
+use crate::vaults::patience::Patience;
 use crate::vaults::reading::Read;
+use crate::vaults::waits::{MARGIN, end_of_use, renewal_after, wait, whole_wait};
 
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
-/// A token that has less to live than this, or than a tenth of its life, is not used any more.
-const MARGIN: Duration = Duration::from_secs(5);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// What is wanted of a place.
 #[derive(Clone, Copy)]
@@ -57,6 +54,7 @@ pub(crate) struct Session {
     keeping: Arc<Keeping>,
     standing: Mutex<Standing>,
     places: Semaphore,
+    patience: Patience,
     /// What we wrote last: over that the next generation goes without reading first.
     written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
     this: Weak<Session>,
@@ -92,6 +90,7 @@ impl Session {
             keeping,
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
+            patience: Patience::default(),
             written: std::sync::Mutex::default(),
             this: this.clone(),
         })
@@ -108,13 +107,18 @@ impl Session {
     pub(crate) async fn call(&self, place: &VaultPlace, what: What<'_>) -> Result<Reply, String> {
         let told = |trouble: &dyn std::fmt::Display| format!("{place}: {trouble}");
         let _place = self.places.acquire().await.map_err(|error| told(&error))?;
+        if let Some(left) = self.patience.left() {
+            return Err(told(&format!("vault {} asked for patience for {} more", self.server.name, for_people(left))));
+        }
         let token = self.token(None).await?;
         let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
         let denied = match self.request(&vault, place, what).await {
             Err(Trouble::Denied(why)) => why,
             other => return other.map_err(|trouble| told(&trouble)),
         };
-        if !matches!(vault.holds().await, Err(Trouble::Denied(_))) {
+        let holds = vault.holds().await;
+        self.patience.heed(vault.unwelcome());
+        if !matches!(holds, Err(Trouble::Denied(_))) {
             let needed = what.capabilities();
             return Err(told(&format!("{denied}; its policies need {needed} there")));
         }
@@ -124,6 +128,12 @@ impl Session {
     }
 
     async fn request(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {
+        let reply = self.request_once(vault, place, what).await;
+        self.patience.heed(vault.unwelcome());
+        reply
+    }
+
+    async fn request_once(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {
         let wanted = match what {
             What::Read => return vault.read(place).await.map(Reply::Read),
             What::Put(wanted) => wanted,
@@ -180,7 +190,8 @@ impl Session {
             warn!(vault = %self.server.name, attempts, reason = why, "no login to Vault");
         }
         // No longer than any sink waits: one that tries again finds that the login is tried as well.
-        let not_before = Instant::now() + whole_wait(attempts) / 2;
+        let not_before = self.patience.until().max(Some(Instant::now() + whole_wait(attempts) / 2));
+        let not_before = not_before.unwrap_or_else(Instant::now);
         standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
         why
     }
@@ -193,7 +204,9 @@ impl Session {
             _ => None,
         };
         let vault = Vault::new(&self.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
-        match (vault.login(&login.mount, read.credentials(&login.method)).await, read) {
+        let lease = vault.login(&login.mount, read.credentials(&login.method)).await;
+        self.patience.heed(vault.unwelcome());
+        match (lease, read) {
             (Ok(lease), _) => Ok(lease),
             // It need not be allowed to look at itself.
             (Err(Trouble::Denied(_)), Read::Token(token)) => Ok(Lease { token, lifetime: None, renewable: false }),
@@ -221,8 +234,15 @@ impl Session {
             let standing = self.standing.lock().await;
             standing.token.as_ref().filter(|token| token.secret.same_as(secret))?.ends?
         };
+        if let Some(until) = self.patience.until() {
+            return (until < ends).then_some(until);
+        }
         let renewed = match Vault::new(&self.http, &self.server, Some(secret)) {
-            Ok(vault) => vault.renew().await,
+            Ok(vault) => {
+                let renewed = vault.renew().await;
+                self.patience.heed(vault.unwelcome());
+                renewed
+            }
             Err(trouble) => Err(trouble),
         };
         let mut standing = self.standing.lock().await;
@@ -263,24 +283,4 @@ async fn renew_in_time(session: Weak<Session>, secret: Secret, lifetime: Duratio
         let Some(session) = session.upgrade() else { return };
         next = session.renew(&secret, &mut failures).await;
     }
-}
-
-/// When a token that lives so long from now is not used any more.
-fn end_of_use(lifetime: Duration) -> Instant {
-    Instant::now() + lifetime.saturating_sub(MARGIN.min(lifetime / 10))
-}
-
-/// Two thirds of its life from now, and a little less: servers have many clients.
-fn renewal_after(name: &str, lifetime: Duration) -> Instant {
-    let moment = clock::now().as_millis().unsigned_abs();
-    Instant::now() + lifetime.mul_f64(2.0 / 3.0 - share(name, moment) / 10.0)
-}
-
-/// 1 s, doubling to 60 s, each shortened by up to half (L11).
-fn wait(name: &str, attempts: u32) -> Duration {
-    whole_wait(attempts).mul_f64(1.0 - share(name, clock::now().as_millis().unsigned_abs()) / 2.0)
-}
-
-fn whole_wait(attempts: u32) -> Duration {
-    (SECOND * 2_u32.pow(attempts.saturating_sub(1).min(6))).min(MINUTE)
 }

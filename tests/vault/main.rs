@@ -17,6 +17,7 @@ mod follow;
 mod hosts;
 mod logins;
 mod outage;
+mod patience;
 mod secrets;
 #[path = "../binary/setup.rs"]
 #[allow(dead_code, reason = "other tests start from it as well")]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::failure::Failure;
 use crate::keeper::tests::*;
+use crate::plan::{Plan, plan};
 use crate::time::{Anchor, Step};
 
 /// How far the clock is set: an hour forward, an hour back, a day, ten years.
