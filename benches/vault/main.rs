@@ -26,10 +26,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::bao::Bao;
-use crate::setup::{Daemon, Setup, wait_until};
+use crate::setup::{Daemon, LOG, Setup, wait_until};
 
 const ROUNDS: usize = 7;
-const SINKS: usize = 1000;
+/// So many that the issue before the first of them, and the look after the last, do not count.
+const SINKS: usize = 4000;
+/// As many has one token.
+const OF_A_TOKEN: usize = 500;
 const STORM: usize = 100;
 /// How long the token of a login lives while its renewals are counted.
 const LEASE: Duration = Duration::from_secs(12);
@@ -67,18 +70,28 @@ fn fleet_of_the_operator(bao: &Bao, count: usize) -> Setup {
 fn configure(bao: &Bao, setup: Setup, login: &str, count: usize) -> Setup {
     let vault = format!("[vaults.main]\naddress = \"{}\"\nauth = {{ {login} }}\n", bao.address());
     let sinks: Vec<String> = (0..count).map(|number| format!("{{ vault = \"secret/psd2/{number}\" }}")).collect();
-    let token = format!("[tokens.api]\nprovider = \"api\"\nsinks = [{}]\n", sinks.join(", "));
-    setup.configure(&[vault, setup.oauth2("api", ""), token]);
+    let token = |(name, sinks): (String, &[String])| {
+        format!("[tokens.{name}]\nprovider = \"api\"\nsinks = [{}]\n", sinks.join(", "))
+    };
+    let tokens = names(count).zip(sinks.chunks(OF_A_TOKEN)).map(token);
+    setup.configure(&[vault, setup.oauth2("api", "")].into_iter().chain(tokens).collect::<Vec<_>>());
     setup
+}
+
+/// The tokens that have `count` sinks together.
+fn names(count: usize) -> impl Iterator<Item = String> {
+    (0..count.div_ceil(OF_A_TOKEN)).map(|number| format!("api-{number}"))
 }
 
 /// Issues the next, and waits until it is in all secrets.
 fn deliver(setup: &Setup, daemon: &Daemon<'_>, count: usize) -> Duration {
-    let mut log = File::open(setup.path("log")).unwrap();
+    let mut log = File::open(setup.path(LOG)).unwrap();
     log.seek(SeekFrom::End(0)).unwrap();
     let (mut said, mut delivered) = (String::new(), 0);
     let began = Instant::now();
-    daemon.post("/v1/tokens/api/refresh");
+    for name in names(count) {
+        daemon.post(&format!("/v1/tokens/{name}/refresh"));
+    }
     // Each line is read once: looking takes no processor from those who are looked at.
     wait_until("all have the next", || {
         log.read_to_string(&mut said).unwrap();

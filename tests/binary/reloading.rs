@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokend::demo::standin::Vendor;
 use tokend::status::{ConfigStatus, StandingState, Watching};
 
-use crate::setup::{Daemon, PATIENCE, Setup, secret_of, wait_for, wait_until};
+use crate::setup::{Daemon, LOG, PATIENCE, Setup, secret_of, wait_for, wait_until};
 
 /// How a program writes the configuration.
 type Habit = fn(&Setup, &str);
@@ -351,7 +351,7 @@ fn where_files_cannot_be_watched_they_are_looked_at_and_it_is_said() {
         return eprintln!("skipped: no user namespace can be made here");
     }
     let inner = setup.command(&["run"]);
-    let log = OpenOptions::new().create(true).append(true).open(setup.path("log")).unwrap();
+    let log = OpenOptions::new().create(true).append(true).open(setup.path(LOG)).unwrap();
     let mut command = Command::new("unshare");
     command.args(unshare).arg(inner.get_program()).args(inner.get_args()).env_clear().stderr(log);
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");

@@ -20,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longer than any test runs: nothing is renewed by itself.
 pub const HOUR: Duration = Duration::from_hours(1);
+/// Where what the daemon says goes.
+pub const LOG: &str = "log/tokend";
 
 /// Waits until `look` finds something, and gives it back.
 #[track_caller]
@@ -68,6 +70,8 @@ impl Setup {
         let setup = Self { standin, dir: tempfile::tempdir().unwrap() };
         fs::create_dir(setup.path("secrets")).unwrap();
         fs::create_dir(setup.path("tokens")).unwrap();
+        // Not beside the configuration, where each line would be looked at by the watch.
+        fs::create_dir(setup.path("log")).unwrap();
         setup
     }
 
@@ -198,7 +202,7 @@ impl Setup {
 
     /// Starts the daemon by `command`, without waiting; what it says goes into the log.
     pub fn spawn(&self, mut command: Command) -> Daemon<'_> {
-        let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let log = OpenOptions::new().create(true).append(true).open(self.path(LOG)).unwrap();
         let out = File::create(self.path("out")).unwrap();
         command.stdin(Stdio::null()).stdout(out).stderr(log);
         Daemon { setup: self, child: command.spawn().unwrap() }
@@ -213,7 +217,7 @@ impl Setup {
 
     /// All that daemons said so far.
     pub fn log(&self) -> String {
-        self.read("log").unwrap_or_default()
+        self.read(LOG).unwrap_or_default()
     }
 
     /// How many access tokens the vendor issued.
