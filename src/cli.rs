@@ -69,8 +69,8 @@ enum Command {
     Status {
         #[command(flatten)]
         socket: SocketArgs,
-        /// Print JSON
-        #[arg(long, conflicts_with = "watch")]
+        /// Print JSON; with --watch a line every second
+        #[arg(long)]
         json: bool,
         /// Draw it anew every second; q or Ctrl-C quits
         #[arg(long)]
@@ -228,7 +228,7 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
         Command::Check { config, unit: false } => check::check(&config.config),
         Command::Check { config, unit: true } => check::unit(&config.config),
         Command::Plan { config, span, json } => plan::plan(&config.config, span, json),
-        Command::Status { socket, watch: true, .. } => watch::watch(&socket.path()),
+        Command::Status { socket, watch: true, json } => watch::watch(&socket.path(), json),
         Command::Status { socket, json, .. } => status::status(&socket.path(), json),
         Command::Get { socket, wanted, name, format } => get::get(&socket.path(), &name, wanted.into(), format),
         Command::Exec { socket, wanted, tokens, command } => {

@@ -25,13 +25,17 @@ use crate::settings::{FileKind, SecretSource, VaultPlace};
 use crate::sink::vault::{Put, VaultPut, generation};
 use crate::slot::Slot;
 use crate::vault::Found;
+use crate::vaults::errand::{Reply, What};
 use crate::vaults::keeping::Keeping;
 use crate::vaults::secrets::{Rounds, Secrets, Users, in_vault, users};
-use crate::vaults::session::{Reply, Session, What};
+use crate::vaults::session::Session;
 
+mod choice;
+mod errand;
 mod keeping;
 mod patience;
 mod reading;
+mod refusal;
 mod secrets;
 mod session;
 mod waits;
@@ -75,7 +79,8 @@ impl Vaults {
         self.0.keeping.end();
     }
 
-    /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on.
+    /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on,
+    /// and one that was refused is tried again.
     pub fn adopt(&self, config: &Config) {
         let mut sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|name, session| {
@@ -85,6 +90,7 @@ impl Vaults {
             }
             stays
         });
+        sessions.values().for_each(|session| session.try_again());
         for (name, server) in &config.vaults {
             sessions
                 .entry(name.clone())

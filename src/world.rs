@@ -18,10 +18,8 @@ use crate::job::{Ask, JobResult, Outcome};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::plan::serves;
-use crate::preset::Secrets;
 use crate::provider::Providers;
 use crate::reloading::Reloads;
-use crate::settings::SecretSource;
 use crate::shelf::{Item, Shelf};
 use crate::slot::Slot;
 use crate::status::Status;
@@ -136,7 +134,7 @@ impl RealWorld {
                 let result = JobResult::Looked { ask, looked_at, found };
                 return home.send(timeline, Outcome { identity: slot.identity.clone(), result });
             }
-            let (asked_at, answer) = match secrets_for(&slot, ask.secret_choice, &vaults).await {
+            let (asked_at, answer) = match vaults.secrets_for(&slot, ask.secret_choice).await {
                 Ok(secrets) => {
                     let began = now();
                     let answered = providers.ask(&slot, &ask, &secrets, &now).await;
@@ -185,23 +183,6 @@ impl RealWorld {
 enum Arrival {
     Returned(Returned),
     Event(Event),
-}
-
-/// Reads the secrets of a request: of every list the one that `choice` names.
-///
-/// Errors: which parameter's secret cannot be read, and why.
-pub async fn secrets_for(slot: &Slot, choice: usize, vaults: &Vaults) -> Result<Secrets, String> {
-    let mut secrets = Secrets::new();
-    for (parameter, sources) in &slot.provider.secrets {
-        let Some(source) = pick(sources, choice) else { continue };
-        let secret = vaults.secret(source).await.map_err(|why| format!("{parameter}: {why}"))?;
-        secrets.insert(parameter.clone(), secret);
-    }
-    Ok(secrets)
-}
-
-fn pick(sources: &[SecretSource], choice: usize) -> Option<&SecretSource> {
-    sources.get(choice.min(sources.len().saturating_sub(1)))
 }
 
 impl World for RealWorld {

@@ -31,7 +31,6 @@ use crate::store::{Change, Opened, Store};
 use crate::telemetry::{Destination, start};
 use crate::time::for_people;
 use crate::vaults::Vaults;
-use crate::world::secrets_for;
 
 pub(crate) fn fetch(config_path: &Path, name: &str, show_token: bool) -> Result<u8, Fatal> {
     protect();
@@ -137,7 +136,7 @@ async fn ask_provider(
     ask: &Ask,
     vaults: &Vaults,
 ) -> (crate::time::Timestamp, Result<crate::access_token::Issued, Failure>) {
-    match secrets_for(slot, ask.secret_choice, vaults).await {
+    match vaults.secrets_for(slot, ask.secret_choice).await {
         Ok(secrets) => Providers::new(Http::new()).ask(slot, ask, &secrets, &clock::now).await,
         Err(why) => (clock::now(), Err(Failure::NotReady(why))),
     }

@@ -21,23 +21,23 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Ctrl-C and Ctrl-D, where the terminal makes no signals of them.
 const ENDS: [u8; 4] = [b'q', b'Q', 3, 4];
 
-pub(crate) fn watch(socket: &Path) -> Result<u8, Fatal> {
+pub(crate) fn watch(socket: &Path, json: bool) -> Result<u8, Fatal> {
     let over = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let cannot = |error| Fatal::new(SOFTWARE, format!("cannot listen for signals: {error}"));
         signal_hook::flag::register(signal, Arc::clone(&over)).map_err(cannot)?;
     }
     let keys = Keys::listen();
-    let picture = Picture { is_live: stdout().is_terminal() };
+    let picture = match json {
+        true => Picture::Json,
+        false if stdout().is_terminal() => Picture::Screen,
+        false => Picture::Lines,
+    };
     // The first answer decides whether there is anything to watch.
     let mut status: Result<Status, Fatal> = Ok(ask(socket, "/v1/status")?);
     print_while_read(picture.opening())?;
     loop {
-        let text = match &status {
-            Ok(status) => lines(status, is_coloured()),
-            Err(gone) => gone.lines.clone(),
-        };
-        let seen = print_while_read(&picture.of(&text))?;
+        let seen = print_while_read(&picture.of(&status)?)?;
         if seen == Reading::HasEnded || keys.is_end_within(PERIOD) || over.load(Ordering::Relaxed) {
             break;
         }
@@ -47,23 +47,40 @@ pub(crate) fn watch(socket: &Path) -> Result<u8, Fatal> {
     Ok(0)
 }
 
-/// How the table is put on the screen.
-struct Picture {
-    is_live: bool,
+/// How it is shown.
+enum Picture {
+    /// A table that fills the terminal.
+    Screen,
+    /// One table after the other.
+    Lines,
+    /// A line of JSON each.
+    Json,
 }
 
 impl Picture {
     /// A page of its own, without a cursor: what stood there comes back at the end.
     fn opening(&self) -> &'static str {
-        if self.is_live { "\x1b[?1049h\x1b[?25l\x1b[?7l" } else { "" }
+        if matches!(self, Self::Screen) { "\x1b[?1049h\x1b[?25l\x1b[?7l" } else { "" }
     }
 
     fn closing(&self) -> &'static str {
-        if self.is_live { "\x1b[?7h\x1b[?25h\x1b[?1049l" } else { "" }
+        if matches!(self, Self::Screen) { "\x1b[?7h\x1b[?25h\x1b[?1049l" } else { "" }
     }
 
-    fn of(&self, lines: &[String]) -> String {
-        if !self.is_live {
+    fn of(&self, status: &Result<Status, Fatal>) -> Result<String, Fatal> {
+        match (self, status) {
+            (Self::Json, Ok(status)) => json_line(status),
+            (Self::Json, Err(gone)) => {
+                eprintln!("{gone}");
+                Ok(String::new())
+            }
+            (_, Ok(status)) => Ok(self.table(&lines(status, is_coloured()))),
+            (_, Err(gone)) => Ok(self.table(&gone.lines)),
+        }
+    }
+
+    fn table(&self, lines: &[String]) -> String {
+        if !matches!(self, Self::Screen) {
             return format!("{}\n\n", lines.join("\n"));
         }
         // Line by line over the last picture, so that nothing flickers; the rest is cut.
@@ -71,6 +88,11 @@ impl Picture {
         let shown = &lines[..lines.len().min(rows - 2)];
         format!("\x1b[H{}\x1b[K\r\n\x1b[K\r\n\x1b[Jq quits", shown.join("\x1b[K\r\n"))
     }
+}
+
+fn json_line(status: &Status) -> Result<String, Fatal> {
+    let line = serde_json::to_string(status).map_err(|error| Fatal::new(SOFTWARE, error.to_string()))?;
+    Ok(format!("{line}\n"))
 }
 
 /// Hears keys as they are pressed; the terminal is as it was when this is dropped.

@@ -1,6 +1,7 @@
 //! The places where a token is delivered.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::config::keys::Keys;
 use crate::config::node::{Content, Node};
@@ -23,6 +24,8 @@ pub(super) const VAULT: Keys<'static> =
 
 /// Permission bits of a token's file unless something else is said.
 const MODE: u32 = 0o600;
+/// In bytes: with the dot before it and `.tokend-XXXXXX` behind it a name has room in a directory.
+const LONGEST_NAME: usize = 240;
 
 /// What templates find in `extra`.
 #[derive(Clone, Copy)]
@@ -59,7 +62,7 @@ fn sink(node: &Node<'_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> O
     if section.node("file").is_none() {
         problems.add_missing(section.at, "a sink needs a file: { file = \"/run/tokend/tokens/name\" }");
     }
-    let path = section.read("file", problems, file_path);
+    let path = section.read("file", problems, token_path);
     let content = content(section, exports, problems);
     let mode = section.read("mode", problems, file_mode).unwrap_or(MODE);
     let owner = section.read("owner", problems, |node| text(node).map(String::from));
@@ -68,6 +71,17 @@ fn sink(node: &Node<'_>, exports: Exports<'_>, problems: &mut Problems<'_>) -> O
     let file = FileSettings { path: path?, content, mode, owner, group };
     let id = SinkId::new(&file.path.to_string_lossy());
     Some((section.at_key("file"), SinkSettings { id, required, place: SinkPlace::File(file) }))
+}
+
+/// A new content is written beside the old one, under a longer name.
+fn token_path(node: &Node<'_>) -> Result<PathBuf, String> {
+    let path = file_path(node)?;
+    match path.file_name() {
+        Some(name) if name.len() > LONGEST_NAME => {
+            Err(format!("the file's name is longer than {LONGEST_NAME} bytes; give it a shorter one"))
+        }
+        _ => Ok(path),
+    }
 }
 
 /// What the file holds: one of three keys says so.

@@ -25,7 +25,12 @@ impl Peer {
     pub(crate) fn new(url: &Url, proxy: &Proxy, timeout: Duration) -> Self {
         let host = url.host_str().unwrap_or("the host");
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let way = if *proxy == Proxy::None { "" } else { " (through the proxy)" };
+        let way = match proxy {
+            Proxy::None => "",
+            // Whether it names one for this host is decided elsewhere.
+            Proxy::Environment => " (with the environment's proxies)",
+            Proxy::Url(_) => " (through the proxy)",
+        };
         Self { name: format!("{host}{port}{way}"), timeout, connect_timeout: timeout * 3 / 4 }
     }
 

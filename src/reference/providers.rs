@@ -125,8 +125,8 @@ pub const PROVIDER: Table = Table {
 pub const SECRET: Table = Table {
     name: "a secret",
     about: "A secret is a string, accepted only where others cannot read the configuration file, or a table with one \
-            of these keys, or a list of such: when the provider refuses the credentials the next is tried at once. \
-            One trailing newline is dropped.",
+            of these keys, or a list of such: when the provider refuses the credentials, or one cannot be read, the \
+            next is tried at once. One trailing newline is dropped.",
     keys: &[
         Key {
             name: "file",

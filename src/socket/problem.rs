@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::access_token::Generation;
+use crate::failure::Failure;
 
 /// An error as the socket tells it.
 #[derive(Debug, Serialize)]
@@ -17,14 +18,21 @@ pub(crate) struct Problem {
     title: &'static str,
     status: u16,
     detail: Box<str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<Box<str>>,
+    #[serde(flatten)]
+    cause: Option<Box<Cause>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     problems: Box<[String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<Generation>,
     #[serde(skip)]
     retry_after: Option<Duration>,
+}
+
+/// Why no access token came.
+#[derive(Debug, Serialize)]
+struct Cause {
+    class: String,
+    reason: String,
 }
 
 impl Problem {
@@ -34,7 +42,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into().into(),
-            class: None,
+            cause: None,
             problems: Box::default(),
             generation: None,
             retry_after: None,
@@ -56,9 +64,10 @@ impl Problem {
         self
     }
 
-    pub(crate) fn class(mut self, class: String) -> Self {
-        self.class = Some(class.into());
-        self
+    /// What came of asking a provider.
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        let cause = Cause { class: failure.class().to_string(), reason: failure.to_string() };
+        Self { cause: Some(Box::new(cause)), ..Self::new(StatusCode::BAD_GATEWAY, failure.to_string()) }
     }
 }
 

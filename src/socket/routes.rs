@@ -61,10 +61,7 @@ async fn refresh(
         RefreshAnswer::NotBefore(at, why) => {
             Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, why).retry_after(now.until(at)))
         }
-        RefreshAnswer::Failed(failure) => {
-            let class = failure.class().to_string();
-            Err(Problem::new(StatusCode::BAD_GATEWAY, failure.to_string()).class(class))
-        }
+        RefreshAnswer::Failed(failure) => Err(Problem::of_failure(&failure)),
         RefreshAnswer::Paused(since) => Err(Problem::new(StatusCode::CONFLICT, is_paused(&name, since))),
         _ => Err(stopping(Gone)),
     }

@@ -32,6 +32,23 @@ impl Read {
         })
     }
 
+    /// Whether both show the server the same. A certificate is not read here: it may be another one.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other))
+            | (Self::Password(one), Self::Password(other))
+            | (Self::Jwt(one), Self::Jwt(other)) => one.same_as(other),
+            (Self::AppRole(role, secret), Self::AppRole(other_role, other_secret)) => {
+                let secrets = match (secret, other_secret) {
+                    (Some(one), Some(other)) => one.same_as(other),
+                    (one, other) => one.is_none() && other.is_none(),
+                };
+                role.same_as(other_role) && secrets
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn credentials<'a>(&'a self, method: &'a VaultMethod) -> Credentials<'a> {
         match (self, method) {
             (Self::Token(token), _) => Credentials::Token(token),

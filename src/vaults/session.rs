@@ -12,40 +12,18 @@ use tracing::{info, warn};
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{VaultMethod, VaultPlace, VaultServer};
-use crate::sink::vault::{Put, VaultPut, Written, put};
+use crate::sink::vault::{Written, put};
 use crate::time::for_people;
-use crate::vault::{Found, Lease, Trouble, Vault};
+use crate::vault::{Lease, Trouble, Vault};
+use crate::vaults::errand::{Reply, What};
 use crate::vaults::keeping::{Keeping, Kept};
 use crate::vaults::patience::Patience;
 use crate::vaults::reading::Read;
+use crate::vaults::refusal::Refusal;
 use crate::vaults::waits::{MARGIN, end_of_use, renewal_after, wait, whole_wait};
 
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
-
-/// What is wanted of a place.
-#[derive(Clone, Copy)]
-pub(crate) enum What<'a> {
-    /// That it holds this.
-    Put(&'a VaultPut<'a>),
-    /// What it holds.
-    Read,
-}
-
-/// What came of it.
-pub(crate) enum Reply {
-    Put(Put),
-    Read(Found),
-}
-
-impl What<'_> {
-    fn capabilities(self) -> &'static str {
-        match self {
-            Self::Put(_) => "read and update",
-            Self::Read => "read",
-        }
-    }
-}
 
 /// A server and how we stand with it.
 pub(crate) struct Session {
@@ -55,6 +33,7 @@ pub(crate) struct Session {
     standing: Mutex<Standing>,
     places: Semaphore,
     patience: Patience,
+    refusal: Refusal,
     /// What we wrote last: over that the next generation goes without reading first.
     written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
     this: Weak<Session>,
@@ -91,6 +70,7 @@ impl Session {
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
             patience: Patience::default(),
+            refusal: Refusal::default(),
             written: std::sync::Mutex::default(),
             this: this.clone(),
         })
@@ -98,6 +78,11 @@ impl Session {
 
     pub(crate) fn server(&self) -> &VaultServer {
         &self.server
+    }
+
+    /// A person may have put right why the server lets nobody in.
+    pub(crate) fn try_again(&self) {
+        self.refusal.doubt();
     }
 
     /// Does `what` at `place` with a token that holds: once, and once more where the token turned out
@@ -170,7 +155,15 @@ impl Session {
         if let Some(failed) = standing.failed.as_ref().filter(|failed| failed.not_before > Instant::now()) {
             return Err(failed.why.clone());
         }
-        match self.log_in().await {
+        let read = match Read::of(&self.server.login.method).await {
+            Ok(read) => read,
+            Err(why) => return Err(self.note_failure(&mut standing, &why)),
+        };
+        if let Some(failed) = standing.failed.as_mut().filter(|_| self.refusal.holds_back(&read, Instant::now())) {
+            failed.not_before = Instant::now() + whole_wait(failed.attempts) / 2;
+            return Err(failed.why.clone());
+        }
+        match self.log_in(read).await {
             Ok(lease) => {
                 info!(vault = %self.server.name, "logged in to Vault");
                 let token =
@@ -196,9 +189,8 @@ impl Session {
         why
     }
 
-    async fn log_in(&self) -> Result<Lease, String> {
+    async fn log_in(&self, read: Read) -> Result<Lease, String> {
         let VaultServer { login, .. } = &*self.server;
-        let read = Read::of(&login.method).await?;
         let token = match &read {
             Read::Token(token) => Some(token),
             _ => None,
@@ -210,6 +202,10 @@ impl Session {
             (Ok(lease), _) => Ok(lease),
             // It need not be allowed to look at itself.
             (Err(Trouble::Denied(_)), Read::Token(token)) => Ok(Lease { token, lifetime: None, renewable: false }),
+            (Err(trouble @ (Trouble::Denied(_) | Trouble::Refused(_))), read) => {
+                self.refusal.note(read, Instant::now());
+                Err(trouble.to_string())
+            }
             (Err(trouble), _) => Err(trouble.to_string()),
         }
     }

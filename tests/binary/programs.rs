@@ -74,6 +74,24 @@ fn the_status_is_watched_until_a_signal_comes() {
 }
 
 #[test]
+fn the_status_is_watched_as_json_a_line_each() {
+    let setup = Setup::with_tokens(&["a"]);
+    let daemon = setup.run_ready();
+    let mut command = setup.command(&["status", "--watch", "--json"]);
+    let mut watching = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut generations = lines.map(|line| {
+        let status: serde_json::Value = serde_json::from_str(&line).unwrap();
+        status["slots"][0]["generation"].clone()
+    });
+    assert_eq!(generations.next().unwrap(), 1);
+    daemon.post("/v1/tokens/a/refresh");
+    assert!(generations.any(|generation| generation == 2));
+    kill_process(Pid::from_child(&watching), Signal::TERM).unwrap();
+    assert!(wait_for("it ends", || watching.try_wait().unwrap()).success());
+}
+
+#[test]
 fn on_a_terminal_q_ends_the_watching_and_the_screen_comes_back() {
     let setup = Setup::with_tokens(&["a"]);
     let _daemon = setup.run_ready();

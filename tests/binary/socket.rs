@@ -111,6 +111,7 @@ fn a_refused_refresh_says_the_class_and_the_reason() {
     let answer = daemon.post("/v1/tokens/a/refresh");
     assert_eq!((answer.status, answer.json()["class"].as_str()), (502, Some("refused")), "{answer:?}");
     assert!(answer.detail().contains("invalid_client"), "{answer:?}");
+    assert_eq!(answer.json()["reason"], answer.json()["detail"]);
     setup.tokend(&["refresh", "a"]).must_fail(75, &["invalid_client"]);
     assert_eq!(setup.tokend(&["get", "a"]).out(), setup.read("tokens/a").unwrap());
 }

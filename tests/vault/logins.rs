@@ -198,8 +198,6 @@ fn a_longest_life_that_ends_without_another_secret_id_is_told_until_there_is_one
     let door = Door::before(&bao.address());
     let keys = ["secret_id_num_uses=1", "token_ttl=3s", "token_max_ttl=3s"];
     configure(&setup, vault_with_role(&setup, &bao, door.address(), &keys));
-    // A server that counts refused logins lets nobody in for a quarter of an hour after the fifth.
-    bao.run(&["auth", "tune", "-user-lockout-disable=true", "approle/"]);
     let daemon = setup.run_ready();
     let living = Outage::begins(&setup, &daemon, &door);
     wait_until("its life is over", || {

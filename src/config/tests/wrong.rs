@@ -326,6 +326,18 @@ fn a_secret_may_stand_only_in_a_file_that_others_cannot_read() {
 }
 
 #[test]
+fn a_file_whose_next_content_would_find_no_name_is_refused() {
+    let token = |length| {
+        let name = "x".repeat(length);
+        format!(
+            "[tokens.b]\nprovider = \"op\"\npsu_context = \"private\"\nscopes = [\"aspspinformation\"]\nsinks = [{{ file = \"/t/{name}\" }}]\n"
+        )
+    };
+    says_of(&token(240), "");
+    says_of(&token(241), "5:19: file: the file's name is longer than 240 bytes; give it a shorter one");
+}
+
+#[test]
 fn token_tables_are_checked_whole() {
     says_of(
         r#"
