@@ -180,7 +180,7 @@ impl Keeper {
         let Some(case) = self.cases.get_mut(&identity) else { return };
         let result = without_secrets(&case.entry, result);
         let lane = result.lane();
-        case.busy.remove(&lane);
+        case.leave(&lane);
         let answered = match &result {
             JobResult::Issued { answer, .. } => Some(answer.as_ref().err().cloned()),
             JobResult::Looked { found, .. } => Some(found.as_ref().err().cloned()),

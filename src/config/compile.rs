@@ -109,7 +109,9 @@ pub fn slots(
     let mut slots = Vec::with_capacity(asking.len() + followers.len());
     while let Some((id, account, first)) = asking.next() {
         let more = std::iter::from_fn(|| asking.next_if(|(next, ..)| *next == id).map(|(.., token)| token));
-        let group = std::iter::once(first).chain(more).collect();
+        let mut group = Vec::with_capacity(1);
+        group.push(first);
+        group.extend(more);
         slots.push(Arc::new(slot(id, account, group, problems)));
     }
     for token in followers {
@@ -150,7 +152,9 @@ fn slot(id: SlotId, account: &Account, tokens: Vec<Draft<'_>>, problems: &mut Pr
     let schedule = schedule(account, &tokens, problems);
     let context = tokens.first().and_then(|token| token.context.clone());
     let identity = identity(account, tokens.first());
-    let settings: Vec<TokenSettings> = tokens.into_iter().map(|token| token.settings).collect();
+    // Collected it would keep the room that the drafts took.
+    let mut settings = Vec::with_capacity(tokens.len());
+    settings.extend(tokens.into_iter().map(|token| token.settings));
     let rules = &account.rules;
     let provider: &Arc<Provider> = &account.provider;
     Slot {
@@ -204,7 +208,7 @@ fn identity(account: &Account, token: Option<&Draft<'_>>) -> Identity {
 
 /// The scopes of all tokens, in the preset's order, else by token as listed.
 fn union(preset: &Preset, tokens: &[TokenSettings]) -> Vec<String> {
-    let mut scopes: Vec<String> = Vec::new();
+    let mut scopes: Vec<String> = Vec::with_capacity(tokens.first().map_or(0, |token| token.scopes.len()));
     for scope in tokens.iter().flat_map(|token| &token.scopes) {
         if !scopes.contains(scope) {
             scopes.push(scope.clone());

@@ -93,8 +93,10 @@ pub fn read<'a>(
         None if follows => Exports::Any,
         None => Exports::Unknown,
     };
-    let sinks = section.node("sinks").map(|node| sinks::read(node, exports, problems)).unwrap_or_default();
-    let (sinks_at, sinks) = sinks.into_iter().unzip();
+    let found = section.node("sinks").map(|node| sinks::read(node, exports, problems)).unwrap_or_default();
+    let sinks_at = found.iter().map(|(at, _)| *at).collect();
+    let mut sinks = Vec::with_capacity(found.len());
+    sinks.extend(found.into_iter().map(|(_, sink)| sink));
     let (lead, schedule) = refresh(section, problems);
     let on_change = hooks::read(section, HookKind::OnChange, problems);
     let on_failure = hooks::read(section, HookKind::OnFailure, problems);
@@ -177,7 +179,7 @@ fn scopes(section: Section<'_, '_>, preset: Option<&Arc<Preset>>, problems: &mut
     } else if preset.is_some_and(|preset| preset.context.scopes_required) && listed.is_empty() {
         problems.add_value(section.at_key("scopes"), "scopes", "list at least one");
     }
-    listed.into_iter().map(|(_, scope)| scope.into()).collect()
+    listed.iter().map(|(_, scope)| (*scope).into()).collect()
 }
 
 /// A scope by RFC 6749 §3.3, known to the preset, and with what it needs beside it.

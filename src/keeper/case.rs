@@ -52,6 +52,15 @@ impl Case {
         self.busy.contains(lane)
     }
 
+    /// Nothing is under way in `lane` any more.
+    pub(super) fn leave(&mut self, lane: &Lane) {
+        self.busy.remove(lane);
+        if self.busy.is_empty() {
+            // An empty set has room for eleven, and most slots do nothing for an hour.
+            self.busy = BTreeSet::new();
+        }
+    }
+
     pub(crate) fn wanted_slot(&self) -> Option<&Arc<Slot>> {
         self.slot.as_ref().filter(|_| self.wanted)
     }

@@ -99,7 +99,7 @@ impl Keeper {
     pub(super) fn call_off(&mut self, task: &Task) {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(case) = self.cases.get_mut(task.identity()) else { return };
-        case.busy.remove(&task.lane());
+        case.leave(&task.lane());
         if let Task::Issue(slot, _) = task {
             case.entry.intention = None;
             case.asked = None;
