@@ -18,6 +18,15 @@ impl Generation {
     /// No access token was ever issued.
     pub const NONE: Self = Self(0);
 
+    /// What any reader of JSON still tells from its neighbours.
+    const HIGHEST: u64 = (1 << 53) - 1;
+
+    /// The number that somebody wrote; `None` where nobody can have counted so far.
+    #[must_use]
+    pub fn read(number: u64) -> Option<Self> {
+        (number <= Self::HIGHEST).then_some(Self(number))
+    }
+
     /// The one after this.
     #[must_use]
     pub fn next(self) -> Self {

@@ -81,6 +81,8 @@ pub enum Event {
     FilesChanged(BTreeSet<Name>, FileKind),
     /// A moment of this schedule has come.
     Moment(String),
+    /// A person asks that every sink be looked at again.
+    LookAgain,
     /// How things stand, in the log.
     LogStatus,
     /// The end.
@@ -104,6 +106,8 @@ pub enum Seen<'a> {
     Resumed(&'a Name),
     /// Another configuration was taken, also the first one.
     Reloaded,
+    /// A person asks that everything be tried again.
+    LookAgain,
     /// Somebody wants the status in the log.
     StatusWanted,
     /// Somebody wants the status in numbers.
@@ -213,6 +217,10 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         Happening::Event(Event::FilesChanged(providers, file)) => keeper.try_again(&providers, file, now),
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::Readings(asker)) => world.observe(keeper, Seen::ReadingsWanted(asker)),
+        Happening::Event(Event::LookAgain) => {
+            keeper.look_again();
+            world.observe(keeper, Seen::LookAgain);
+        }
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

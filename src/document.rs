@@ -178,7 +178,7 @@ pub fn label_in(content: &[u8]) -> Option<Label> {
 #[must_use]
 pub fn generation_in(content: &[u8]) -> Option<Generation> {
     let value: serde_json::Value = serde_json::from_slice(content).ok()?;
-    value.get("generation")?.as_u64().map(Generation)
+    value.get("generation")?.as_u64().and_then(Generation::read)
 }
 
 #[cfg(test)]
@@ -243,6 +243,8 @@ mod tests {
     fn the_generation_is_found_again_in_a_json_file() {
         assert_eq!(generation_in(&document().render(FileFormat::Json, "Bearer")), Some(Generation(7)));
         assert_eq!(generation_in(b"not json"), None);
+        assert_eq!(generation_in(b"{\"generation\":9007199254740991}"), Some(Generation(9_007_199_254_740_991)));
+        assert_eq!(generation_in(b"{\"generation\":9007199254740992}"), None, "nobody has counted so far");
     }
 
     #[test]

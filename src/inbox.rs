@@ -104,6 +104,11 @@ impl Inbox {
         self.catch_up().await
     }
 
+    /// Has every sink looked at again; returns when that is under way.
+    pub async fn look_again(&self) -> Result<(), Gone> {
+        self.events.send(Event::LookAgain).await.map_err(|_| Gone)
+    }
+
     /// Says that a file was written which providers name; of a template, which tokens name.
     pub async fn files_changed(&self, providers: BTreeSet<Name>, file: FileKind) -> Result<(), Gone> {
         self.events.send(Event::FilesChanged(providers, file)).await.map_err(|_| Gone)

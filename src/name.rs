@@ -112,6 +112,12 @@ impl Identity {
 pub struct SinkId(Known);
 
 impl SinkId {
+    /// Whether it is a file: files are known by their path, and all paths are absolute.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.as_str().starts_with('/')
+    }
+
     /// The id of the sink at `place`.
     #[must_use]
     pub fn new(place: &str) -> Self {

@@ -100,7 +100,7 @@ fn record_recall(entry: &mut Entry, highest: Generation) -> Durability {
 fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now: Timestamp) {
     entry.secret = SecretChoice { worked: ask.secret_choice, refused: 0 };
     entry.recalled = true;
-    let same = entry.live(now).filter(|held| held.secret.same_as(&issued.secret)).cloned();
+    let same = entry.access_token.as_ref().filter(|held| held.secret.same_as(&issued.secret)).cloned();
     if same.is_none() {
         entry.issues.push(Issue { at: now, kind: IssueKind::Issued });
     }
@@ -115,7 +115,8 @@ fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now:
     entry.denied = denial_after(slot, entry.denied.take(), ask, &scopes, now);
     entry.warning.clone_from(&issued.warning);
     match same {
-        Some(held) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
+        Some(held) if held.is_live(now) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
+        Some(held) => revive_token(entry, &held, &issued, scopes),
         None => take_new_token(entry, issued, scopes),
     }
     name_coming(slot, entry);
@@ -145,6 +146,16 @@ fn keep_same_token(entry: &mut Entry, held: &AccessToken, said: (Vec<String>, Ti
     let half_way = now + now.until(expires_at) / 2;
     entry.same_again = Some(half_way.min(last_moment).max(now + 10 * SECOND));
     entry.access_token = Some(Arc::new(AccessToken { scopes, expires_at, ..held.clone() }));
+}
+
+/// The provider hands out again what had expired by what it said before: it lives on, and is no new one.
+fn revive_token(entry: &mut Entry, held: &AccessToken, issued: &Issued, scopes: Vec<String>) {
+    let (issued_at, expires_at) = (issued.issued_at, issued.expires_at);
+    entry.same_again = None;
+    entry.access_token =
+        Some(Arc::new(AccessToken { scopes, issued_at, expires_at, clock: Clock::Boot, ..held.clone() }));
+    // What some of them say of its end is to be said anew.
+    entry.receipts.values_mut().for_each(|receipt| receipt.restate = true);
 }
 
 /// The API scopes to fall back to when a wider union is refused: those asked for that were granted.

@@ -196,6 +196,9 @@ impl Reloads {
             }
             self.0.inbox.files_changed(users, kind).await?;
         }
+        if report.is_ok() && matches!(origin, Origin::Asked(_)) {
+            self.0.inbox.look_again().await?;
+        }
         report
     }
 

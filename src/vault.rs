@@ -12,24 +12,25 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use rustify::endpoint::Endpoint;
 use rustify::errors::ClientError;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use vaultrs::api::auth::{approle, cert, kubernetes, userpass};
-use vaultrs::api::kv2::requests::{ReadSecretRequest, SetSecretRequest, SetSecretRequestOptions};
 use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
 use vaultrs::api::token::responses::LookupTokenResponse;
-use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult, kv1};
+use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult};
 
 use crate::http::Http;
 use crate::secret::Secret;
-use crate::settings::{KvVersion, VaultAddress, VaultPlace, VaultServer};
-use crate::time::Timestamp;
+use crate::settings::{KvVersion, VaultAddress, VaultServer};
 use crate::vault::carrier::Carrier;
 use crate::vault::trouble::trouble;
 
 mod carrier;
+mod kv;
 mod trouble;
 
+pub use crate::vault::kv::Found;
 pub use crate::vault::trouble::Trouble;
 
 /// How long one call may take, from connecting to the last byte.
@@ -85,17 +86,6 @@ pub enum Credentials<'a> {
         /// The role, where it is not left to the server.
         role: Option<&'a str>,
     },
-}
-
-/// What a place in a KV engine holds.
-#[derive(Default)]
-pub struct Found {
-    /// The version to name when it is written; `None` where the engine has no versions.
-    pub version: Option<u32>,
-    /// The fields; `None` where there are none, or they were deleted.
-    pub fields: Option<Map<String, Value>>,
-    /// When they were written, where the engine says so.
-    pub written_at: Option<Timestamp>,
 }
 
 impl Vault {
@@ -179,67 +169,6 @@ impl Vault {
         secret_id.map(|text| Secret::new(text.into())).ok_or_else(missing)
     }
 
-    /// What `place` holds.
-    pub async fn read(&self, place: &VaultPlace) -> Result<Found, Trouble> {
-        match self.kv {
-            KvVersion::V1 => self.read_plain(place).await,
-            KvVersion::V2 => self.read_versioned(place).await,
-        }
-    }
-
-    async fn read_plain(&self, place: &VaultPlace) -> Result<Found, Trouble> {
-        let request = kv1::requests::GetSecretRequest { mount: place.mount.clone(), path: place.path.clone() };
-        match self.ask(&self.middle, request).await {
-            Ok(answer) => match answer.parse() {
-                Ok(kv1::responses::GetSecretResponse { data: Value::Object(fields), .. }) => {
-                    Ok(Found { fields: Some(fields), ..Found::default() })
-                }
-                _ => Err(self.nonsense()),
-            },
-            Err(Trouble::Absent(_)) => Ok(Found::default()),
-            Err(trouble) => Err(trouble),
-        }
-    }
-
-    /// vaultrs' own `read` drops the version that check-and-set needs.
-    async fn read_versioned(&self, place: &VaultPlace) -> Result<Found, Trouble> {
-        let request = ReadSecretRequest { mount: place.mount.clone(), path: place.path.clone(), version: None };
-        match self.data(&self.middle, request).await {
-            Ok(secret) => {
-                let version = u32::try_from(secret.metadata.version).ok();
-                let written_at = Timestamp::parse_rfc3339(&secret.metadata.created_time);
-                let Value::Object(fields) = secret.data else { return Ok(Found { version, ..Found::default() }) };
-                Ok(Found { version, fields: Some(fields), written_at })
-            }
-            // Deleted, but for its version, or never there.
-            Err(Trouble::Absent(version)) => Ok(Found { version: Some(version.unwrap_or(0)), ..Found::default() }),
-            Err(trouble) => Err(trouble),
-        }
-    }
-
-    /// Writes `fields` to `place`, if it still has `version`; gives the version that it has then, where
-    /// the engine has versions.
-    pub async fn write(
-        &self,
-        place: &VaultPlace,
-        fields: &Map<String, Value>,
-        version: Option<u32>,
-    ) -> Result<Option<u32>, Trouble> {
-        let (mount, path) = (place.mount.clone(), place.path.clone());
-        match self.kv {
-            KvVersion::V1 => {
-                let data = serde_json::to_vec(fields).map_err(|error| Trouble::Failed(error.to_string()))?;
-                self.ask(&self.middle, kv1::requests::SetSecretRequest { mount, path, data }).await.map(|_| None)
-            }
-            KvVersion::V2 => {
-                let options = Some(SetSecretRequestOptions { cas: version.unwrap_or(0) });
-                let data = Value::Object(fields.clone());
-                let made = self.data(&self.middle, SetSecretRequest { mount, path, data, options }).await?;
-                Ok(u32::try_from(made.version).ok())
-            }
-        }
-    }
-
     async fn lease(&self, endpoint: impl Endpoint<Response = ()>) -> Result<Lease, Trouble> {
         let answer = self.ask(&self.middle, endpoint).await?;
         let answer: EndpointResult<()> = answer.wrap().map_err(|error| self.trouble(&error))?;
@@ -247,8 +176,14 @@ impl Vault {
     }
 
     async fn data<E: Endpoint>(&self, middle: &EndpointMiddleware, endpoint: E) -> Result<E::Response, Trouble> {
-        let answer = self.ask(middle, endpoint).await?;
-        let answer: EndpointResult<E::Response> = answer.wrap().map_err(|error| self.trouble(&error))?;
+        self.made(&self.ask(middle, endpoint).await?)
+    }
+
+    fn made<R: DeserializeOwned + Send + Sync>(
+        &self,
+        answer: &rustify::endpoint::EndpointResult<R>,
+    ) -> Result<R, Trouble> {
+        let answer: EndpointResult<R> = answer.wrap().map_err(|error| self.trouble(&error))?;
         answer.data.ok_or_else(|| self.nonsense())
     }
 

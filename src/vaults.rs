@@ -27,6 +27,7 @@ use crate::slot::Slot;
 use crate::vault::Found;
 use crate::vaults::errand::{Reply, What};
 use crate::vaults::keeping::Keeping;
+use crate::vaults::refusal::Refusals;
 use crate::vaults::secrets::{Rounds, Secrets, Users, in_vault, users};
 use crate::vaults::session::Session;
 
@@ -50,6 +51,7 @@ struct Shared {
     http: Http,
     sessions: Mutex<BTreeMap<Name, Arc<Session>>>,
     keeping: Arc<Keeping>,
+    refusals: Arc<Refusals>,
     secrets: Secrets,
     users: watch::Sender<Users>,
 }
@@ -62,6 +64,7 @@ impl Vaults {
             http,
             sessions: Mutex::default(),
             keeping: Arc::default(),
+            refusals: Arc::default(),
             secrets: Secrets::default(),
             users: watch::Sender::default(),
         }));
@@ -79,8 +82,7 @@ impl Vaults {
         self.0.keeping.end();
     }
 
-    /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on,
-    /// and one that was refused is tried again.
+    /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on.
     pub fn adopt(&self, config: &Config) {
         let mut sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|name, session| {
@@ -90,11 +92,12 @@ impl Vaults {
             }
             stays
         });
-        sessions.values().for_each(|session| session.try_again());
+
         for (name, server) in &config.vaults {
-            sessions
-                .entry(name.clone())
-                .or_insert_with(|| Session::new(Arc::clone(server), self.0.http.clone(), Arc::clone(&self.0.keeping)));
+            let Shared { http, keeping, refusals, .. } = &*self.0;
+            sessions.entry(name.clone()).or_insert_with(|| {
+                Session::new(Arc::clone(server), http.clone(), Arc::clone(keeping), Arc::clone(refusals))
+            });
         }
         let users = users(config);
         self.0.secrets.adopt(&users);
@@ -104,6 +107,13 @@ impl Vaults {
                 true
             }
         });
+    }
+
+    /// A person asks that logins which were refused, or failed, be tried again.
+    pub fn try_again(&self) {
+        self.0.refusals.doubt_all(Instant::now());
+        let sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().for_each(|session| session.try_again());
     }
 
     fn session(&self, name: &Name) -> Result<Arc<Session>, String> {

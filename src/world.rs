@@ -249,6 +249,9 @@ impl World for RealWorld {
             self.schedules.send_replace(schedules(keeper.config()));
             self.metrics.counts().retain(keeper.config());
         }
+        if let Seen::LookAgain = seen {
+            self.vaults.try_again();
+        }
         if let Seen::ReadingsWanted(asker) = seen {
             self.askers.answer(asker, Answer::Readings(keeper.readings(clock::now())));
         }

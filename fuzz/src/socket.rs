@@ -117,9 +117,12 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
                 Event::Invalidate(_, _, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Accepted)),
                 Event::Pause(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Paused(now()))),
                 Event::Resume(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Resumed)),
-                Event::Reload(_) | Event::FilesChanged(..) | Event::Moment(_) | Event::LogStatus | Event::Stop => {
-                    panic!("a peer cannot say {event:?}")
-                }
+                Event::Reload(_)
+                | Event::FilesChanged(..)
+                | Event::Moment(_)
+                | Event::LookAgain
+                | Event::LogStatus
+                | Event::Stop => panic!("a peer cannot say {event:?}"),
             }
         }
     };

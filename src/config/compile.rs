@@ -72,19 +72,14 @@ pub fn check_sinks(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
         let text = if *first == token {
             format!(
                 "{token} has this {} already at {place}; remove one",
-                if is_file(id) { "file as a sink" } else { "sink" }
+                if id.is_file() { "file as a sink" } else { "sink" }
             )
         } else {
-            let what = if is_file(id) { "file" } else { "secret" };
+            let what = if id.is_file() { "file" } else { "secret" };
             format!("{token} and {first} would write one {what} (also at {place}); give each a {what} of its own")
         };
         problems.add(at, text);
     }
-}
-
-/// Files are known by their path, and all paths are absolute.
-fn is_file(id: &SinkId) -> bool {
-    id.as_str().starts_with('/')
 }
 
 /// Makes slots of `tokens`, but for those whose provider is wrong. What is followed is kept as `persist` says.

@@ -2,7 +2,7 @@
 //! when a problem is printed.
 
 use std::cell::OnceCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Privacy, SourceText};
@@ -45,6 +45,11 @@ impl<'a> Places<'a> {
         let lines =
             |source: &'a SourceText| Lines { path: Arc::new(source.path.clone()), source, starts: OnceCell::new() };
         Self { files: sources.iter().map(lines).collect(), variables }
+    }
+
+    /// The files, the main one first.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|lines| lines.path.as_path())
     }
 
     /// The place for people.

@@ -131,7 +131,7 @@ fn login(node: &Node<'_>, tls: &mut TlsFiles, problems: &mut Problems<'_>) -> Op
         problems.add_missing(section.at, format!("{table} needs {key}"));
     }
     let mount = match section.node("mount") {
-        Some(_) => section.read("mount", problems, |node| path_part(text(node)?))?,
+        Some(_) => section.read("mount", problems, |node| path_part(text(node)?.trim_matches('/')))?,
         None => word.to_owned(),
     };
     Some(VaultLogin { mount, method: method(word, section, tls, problems)? })

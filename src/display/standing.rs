@@ -152,8 +152,12 @@ fn slot_matters(slot: &SlotStatus) -> Vec<(Tone, String)> {
     if let (StandingState::WaitingForBudget, Some(budget)) = (slot.standing, slot.budget) {
         let per = for_people(Duration::from_secs(budget.per_seconds));
         let next = slot.next_refresh.as_deref().map_or("-".into(), time_of_day);
+        let possibly = match budget.possibly_issued {
+            0 => String::new(),
+            some => format!(", {some} possibly,"),
+        };
         let line = format!(
-            "{}: waits for its budget ({} of {} issued in {per}); next at {next}",
+            "{}: waits for its budget ({} of {} issued{possibly} in {per}); next at {next}",
             slot.slot, budget.issued, budget.issues
         );
         matters.push((Tone::Bad, line));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::access_token::Generation;
 use crate::keeper::Keeper;
 use crate::name::Name;
+use crate::plan::budget::words_of_hold;
 use crate::plan::serves;
 use crate::record::Durability;
 use crate::record::demand::{Invalidation, invalidate, want_longer};
@@ -54,10 +55,7 @@ impl Keeper {
             Invalidation::Accepted => RefreshAnswer::Accepted,
             Invalidation::NotHeld(held) => RefreshAnswer::NotHeld(held),
             Invalidation::TooSoon(at) => RefreshAnswer::NotBefore(at, "one was invalidated just before".into()),
-            Invalidation::Budget(at) => {
-                let why = "the budget of access tokens is used up; its last place is kept for the renewal";
-                RefreshAnswer::NotBefore(at, why.into())
-            }
+            Invalidation::Budget(at) => RefreshAnswer::NotBefore(at, words_of_hold(&slot, &case.entry, now).into()),
             Invalidation::Paused(since) => RefreshAnswer::Paused(since),
         };
         if case.entry.invalidated != before {

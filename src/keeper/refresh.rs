@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::keeper::Keeper;
 use crate::ledger::Standing;
 use crate::name::{Identity, Name};
-use crate::plan::budget::{Reason, budget_hold};
+use crate::plan::budget::{Reason, budget_hold, words_of_hold};
 use crate::plan::next_issue;
 use crate::task::{AskerId, RefreshAnswer};
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ impl Keeper {
         let hold = budget_hold(&slot, &case.entry, Reason::Forced, now);
         if hold > now {
             let (renewal, _) = next_issue(&slot, &case.entry, now);
-            let why = "the budget of access tokens is used up; its last place is kept for the renewal";
+            let why = words_of_hold(&slot, &case.entry, now);
             return Err(RefreshAnswer::NotBefore(hold.min(renewal.max(now)), why.into()));
         }
         if let Standing::Failing(retry) = &mut case.entry.standing {

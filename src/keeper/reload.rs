@@ -2,7 +2,7 @@
 //! token, generation and timers; what is withdrawn is withdrawn a little later, if it is still so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::mem::take;
+use std::mem::{replace, take};
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::record::Durability;
 use crate::record::again::{try_refused_again, try_unreached_again};
 use crate::record::follow::look_at_once;
 use crate::record::receipt::look_again;
-use crate::settings::{FileContent, FileKind, SinkSettings};
+use crate::settings::{FileContent, FileKind, FollowedPlace, SinkSettings, VaultPlace};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
@@ -56,8 +56,32 @@ impl Keeper {
         }
         self.to_publish.extend(touched.iter().cloned());
         self.changed.extend(touched);
-        self.config = config;
+        let before = replace(&mut self.config, config);
+        self.look_at_other_servers(&before, now);
         self.abandon_departed();
+    }
+
+    /// Nothing is known of what is at a Vault server whose table says something else than before.
+    fn look_at_other_servers(&mut self, before: &Config, now: Timestamp) {
+        let other = |place: &VaultPlace| match (before.vaults.get(&place.server), self.config.vaults.get(&place.server))
+        {
+            (Some(before), Some(server)) => !Arc::ptr_eq(before, server) && !server.same_as(before),
+            _ => false,
+        };
+        for slot in &self.config.slots {
+            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
+            for (_, sink) in slot.sinks().filter(|(_, sink)| sink.vault().is_some_and(|vault| other(&vault.place))) {
+                case.look_again_at(&sink.id);
+                self.changed.insert(slot.identity.clone());
+            }
+            if let Some(FollowedPlace::Vault(place)) = slot.follows().map(|followed| &followed.place)
+                && other(place)
+            {
+                case.overtaken = case.is_asking();
+                look_at_once(&mut case.entry, now);
+                self.changed.insert(slot.identity.clone());
+            }
+        }
     }
 
     /// A file that the provider tables called `providers` name was written: what waits because of
@@ -97,6 +121,19 @@ impl Keeper {
             let mine = slot.sinks().filter(|(token, _)| token.name == *name).map(|(_, sink)| sink);
             for sink in mine.filter(made) {
                 case.look_again_at(&sink.id);
+            }
+            self.changed.insert(slot.identity.clone());
+        }
+    }
+
+    /// A person asks: every file is looked at again, and what could not be delivered is tried at once.
+    pub fn look_again(&mut self) {
+        for slot in &self.config.slots {
+            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
+            for (_, sink) in slot.sinks() {
+                let Some(receipt) = case.entry.receipts.get_mut(&sink.id) else { continue };
+                receipt.restate |= sink.file().is_some();
+                receipt.retry = None;
             }
             self.changed.insert(slot.identity.clone());
         }

@@ -12,7 +12,8 @@ pub struct Receipt {
     pub held: Option<Held>,
     /// Whether that was seen to be so since the daemon started.
     pub verified: bool,
-    /// The clock was set since it was delivered: what it says of times is to be said anew.
+    /// It is to be looked at, and put right: the clock was set and what it says of times is to be said
+    /// anew, or somebody asks.
     pub restate: bool,
     /// Why the last delivery failed, and when it is tried again.
     pub retry: Option<SinkRetry>,
@@ -44,6 +45,8 @@ pub struct SinkRetry {
     pub not_before: Timestamp,
     /// The higher generation that it holds, where that is why.
     pub ahead: Option<Ahead>,
+    /// Whether a withdrawal failed: what is brought there next does not wait for it.
+    pub of_withdrawal: bool,
 }
 
 /// What a sink holds that is ahead of us: another tokend wrote it, or we did and forgot it.

@@ -27,6 +27,20 @@ pub fn budget_hold(slot: &Slot, entry: &Entry, reason: Reason, now: Timestamp) -
     issued_hold(entry, budget, places, now).max(spacing_hold(entry, budget, now))
 }
 
+/// Why `budget_hold` holds a request back, for people.
+#[must_use]
+pub fn words_of_hold(slot: &Slot, entry: &Entry, now: Timestamp) -> &'static str {
+    let Some(budget) = slot.policy.budget else { return "" };
+    let issued = in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).count();
+    if issued >= budget.issues as usize {
+        "the budget of access tokens is used up"
+    } else if entry.live(now).is_some() && issued + 1 >= budget.issues as usize {
+        "the last place in the budget of access tokens is kept for the renewal"
+    } else {
+        "access tokens may have been issued that never arrived, so the budget spaces its requests"
+    }
+}
+
 /// Issued access tokens stop the slot when all `places` are taken.
 fn issued_hold(entry: &Entry, budget: Budget, places: u32, now: Timestamp) -> Timestamp {
     let issued = || in_window(entry, budget, now).filter(|(_, kind)| *kind == IssueKind::Issued).map(|(at, _)| at);

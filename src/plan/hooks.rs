@@ -9,6 +9,7 @@ use crate::access_token::AccessToken;
 use crate::failure::Failure;
 use crate::job::{Job, Lane, Trouble};
 use crate::ledger::{Entry, HookReceipt, HookReceipts, Standing};
+use crate::plan::budget::words_of_hold;
 use crate::plan::sinks::is_current;
 use crate::plan::{Plan, renewal_of, serves, waits_for_budget};
 use crate::settings::{HookEvent, HookKind, TokenSettings};
@@ -98,7 +99,7 @@ pub fn trouble(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<(Timestamp,
     }
     if let Some(until) = waits_for_budget(slot, entry, now) {
         let since = entry.issues.last().map_or(Timestamp::EPOCH, |issue| issue.at);
-        return Some((since, ours("budget", format!("the budget of access tokens is used up until {until}"))));
+        return Some((since, ours("budget", format!("{} until {until}", words_of_hold(slot, entry, now)))));
     }
     match &entry.standing {
         Standing::Failing(retry) => Some((retry.since, of_failure(&retry.failure))),

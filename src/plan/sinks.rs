@@ -45,9 +45,11 @@ fn sink_job(
     match (entry.live(now).filter(|live| serves(slot, token, live)), held) {
         (Some(live), _) => {
             let current = receipt.is_some_and(|receipt| is_current(receipt, live));
-            // A newer one than what is left alone there is brought at once.
+            // A newer one than what is left alone there is brought at once, as one is over what could not be
+            // taken away.
             let newer = retry.and_then(|retry| retry.ahead).is_some_and(|ahead| ahead.generation < live.generation);
-            let not_before = if newer { Timestamp::EPOCH } else { not_before };
+            let at_once = newer || retry.is_some_and(|retry| retry.of_withdrawal);
+            let not_before = if at_once { Timestamp::EPOCH } else { not_before };
             (!current).then(|| (not_before, Job::Deliver(sink.id.clone())))
         }
         (None, Some(held)) if token.on_expired == OnExpired::Remove && sink.file().is_some() => {

@@ -304,6 +304,21 @@ fn an_expired_file_stays_or_goes_as_the_token_says() {
 }
 
 #[test]
+fn what_could_not_be_taken_away_does_not_hold_up_what_is_brought_next() {
+    let mut slot = plain_slot();
+    slot.tokens[0].on_expired = OnExpired::Remove;
+    let mut entry = delivered(&slot, at(0), HOUR);
+    for moment in [3600, 3601, 3603, 3607] {
+        let failed = JobResult::Withdrawn { sink: sink_of("accounts"), result: Err("somebody changed it".into()) };
+        record(&slot, &mut entry, failed, at(moment));
+    }
+    let retry = entry.receipts[&sink_of("accounts")].retry.as_ref().unwrap();
+    assert!(retry.not_before > at(3608), "the withdrawal waits");
+    grant(&slot, &mut entry, at(3608), HOUR);
+    check(&slot, &entry, 3608, &["deliver to /accounts"], Some(7148));
+}
+
+#[test]
 fn an_expired_file_goes_also_when_the_new_access_token_may_not_serve_it() {
     let mut slot = wide_slot();
     slot.tokens[1].on_expired = OnExpired::Remove;

@@ -104,7 +104,8 @@ pub(crate) fn record_occupied(
     let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
     let again = now + LOOK_AGAIN;
     let not_before = if expires_at > now { expires_at.min(again) } else { again };
-    receipt.retry = Some(SinkRetry { reason, attempts, not_before, ahead: Some(Ahead { generation, expires_at }) });
+    let ahead = Some(Ahead { generation, expires_at });
+    receipt.retry = Some(SinkRetry { reason, attempts, not_before, ahead, of_withdrawal: false });
     Durability::None
 }
 
@@ -117,17 +118,17 @@ pub fn record_withdrawal(entry: &mut Entry, sink: &SinkId, result: Result<(), St
         }
         Ok(()) => **receipt = Receipt::default(),
         Err(reason) => {
-            retry_sink(receipt, reason, sink, now);
+            retry_sink(receipt, reason, sink, now).of_withdrawal = true;
             return Durability::None;
         }
     }
     Durability::Lazy
 }
 
-fn retry_sink(receipt: &mut Receipt, reason: String, sink: &SinkId, now: Timestamp) {
+fn retry_sink<'r>(receipt: &'r mut Receipt, reason: String, sink: &SinkId, now: Timestamp) -> &'r mut SinkRetry {
     let attempts = receipt.retry.as_ref().map_or(0, |retry| retry.attempts) + 1;
     let not_before = now + unreachable_wait(sink.as_str(), attempts, now);
-    receipt.retry = Some(SinkRetry { reason, attempts, not_before, ahead: None });
+    receipt.retry.insert(SinkRetry { reason, attempts, not_before, ahead: None, of_withdrawal: false })
 }
 
 /// What the sink holds is to be looked at, and brought up to date, at once.

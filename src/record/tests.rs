@@ -332,6 +332,19 @@ fn the_same_token_with_an_earlier_end_ends_earlier_and_a_later_end_is_not_believ
 }
 
 #[test]
+fn the_same_token_after_its_end_lives_on_and_is_no_new_one() {
+    let slot = plain_slot();
+    let mut entry = delivered(&slot, at(0), AN_HOUR);
+    let generation = entry.generation;
+    let same = Issued { expires_at: at(7200), ..same_again(&entry, at(3600)) };
+    answer(&slot, &mut entry, Ok(same), at(3600));
+    let live = entry.live(at(3600)).unwrap();
+    assert_eq!((live.generation, live.expires_at, entry.issues.len()), (generation, at(7200), 0));
+    assert!(entry.receipts.values().all(|receipt| receipt.restate), "files that say when it ends say it anew");
+    assert_eq!(next(&slot, &entry, at(3600)), at(7140), "and the lead is that of a new one");
+}
+
+#[test]
 fn the_same_token_said_to_be_expired_is_a_failure_and_stays_held() {
     let slot = plain_slot();
     let mut entry = delivered(&slot, at(0), AN_HOUR);

@@ -45,8 +45,9 @@ const SINK: Table = Table {
             kind: Kind::Path,
             default: "",
             example: "\"/run/tokend/tokens/shop\"",
-            about: "Where. Directories below the runtime and state directory are made; others must be there. This or \
-                    vault must be given.",
+            about: "Where. Directories below the runtime and state directory are made; others must be there. A file that \
+                    somebody removed or changed is put right at `tokend reload`, a restart, and the next access token; \
+                    one that leaves the configuration is removed. This or vault must be given.",
         },
         Key {
             name: "vault",
@@ -54,7 +55,8 @@ const SINK: Table = Table {
             default: "",
             example: "\"secret/psd2/shop\"",
             about: "Instead of a file: a secret in a KV engine, by its path as `vault kv` takes it. What is there is read \
-                    first; a higher generation that another tokend wrote is left alone while it lives.",
+                    first; a higher generation that another tokend wrote is left alone while it lives. A secret that \
+                    leaves the configuration stays there.",
         },
         SERVER,
         MOUNT,
@@ -208,7 +210,7 @@ pub const TOKEN: Table = Table {
             kind: Kind::Choice(&["keep", "remove"]),
             default: "\"keep\"",
             example: "\"remove\"",
-            about: "What becomes of its files when it expired without a successor.",
+            about: "What becomes of its files when it expired without a successor. A secret in Vault stays.",
         },
         Key {
             name: "readers",

@@ -25,7 +25,7 @@ const AUTH: Table = Table {
     about: "How to log in; what each method takes stands with its keys. All secrets may be lists, of which the first \
             that can be read is used; none can come from Vault itself. What the server refuses is shown to it again \
             after 5 s, 20 s, 5 min and then every 15 min, so that it does not lock the account; another secret, or \
-            after a reload the same, is tried within half a minute.",
+            after `tokend reload` the same, is tried within a minute.",
     keys: &[
         Key {
             name: "method",

@@ -109,7 +109,7 @@ fn is_of(fields: &Map<String, Value>, slot: &str) -> bool {
 
 fn generation_in(fields: &Map<String, Value>) -> Option<Generation> {
     let value = fields.get("generation")?;
-    value.as_u64().or_else(|| value.as_str()?.parse().ok()).map(Generation)
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).and_then(Generation::read)
 }
 
 fn done(put: &VaultPut<'_>, written: bool) -> Delivered {

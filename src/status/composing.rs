@@ -8,6 +8,7 @@ use crate::keeper::readiness::{sink_is_ready, token_is_ready};
 use crate::keeper::{Case, Keeper, Unsaved};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
 use crate::name::Name;
+use crate::plan::budget::words_of_hold;
 use crate::plan::{next_issue, renewal_of, serves, waits_for_budget};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
@@ -174,8 +175,11 @@ fn state_and_reason(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Time
 fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> String {
     let missing: Vec<&str> = token.scopes.iter().filter(|s| !held.scopes.contains(s)).map(String::as_str).collect();
     let why = match &entry.denied {
-        Some(denied) if denied.outright => "the provider refused it (invalid_scope)",
-        _ => "the provider has not granted it",
+        Some(denied) if denied.outright => "the provider refused it (invalid_scope)".to_owned(),
+        _ => format!(
+            "the provider has not granted it, or its answer was lost; `tokend refresh {}` asks again",
+            token.name
+        ),
     };
     format!("the access token held does not have {}: {why}", missing.join(" "))
 }
@@ -187,7 +191,7 @@ fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
         return format!("{what}: it is paused since {since}");
     }
     if let Some(until) = waits_for_budget(slot, entry, now) {
-        return format!("{what}: the budget of access tokens is used up until {until}");
+        return format!("{what}: {} until {until}", words_of_hold(slot, entry, now));
     }
     match &entry.standing {
         Standing::Failing(retry) => format!("{what}: {}", retry.failure),
@@ -199,11 +203,12 @@ fn sink_status(entry: &Entry, sink: &SinkSettings) -> SinkStatus {
     let nothing = Receipt::default();
     let receipt = entry.receipts.get(&sink.id).map_or(&nothing, Box::as_ref);
     let state = sink_state(entry, receipt);
+    let ahead = receipt.retry.as_ref().and_then(|retry| retry.ahead);
     SinkStatus {
         sink: sink.id.to_string(),
         required: sink.required,
         state,
-        generation: receipt.held.map(|held| held.generation),
+        generation: ahead.map(|ahead| ahead.generation).or(receipt.held.map(|held| held.generation)),
         error: receipt.retry.as_ref().map(|retry| retry.reason.clone()),
         next_attempt: receipt.retry.as_ref().map(|retry| retry.not_before.to_string()),
     }

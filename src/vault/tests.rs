@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::name::Name;
-use crate::settings::{TlsFiles, VaultLogin, VaultMethod};
+use crate::settings::{TlsFiles, VaultLogin, VaultMethod, VaultPlace};
 
 /// The address of a server that gives each request `answer`.
 fn answering(answer: String) -> String {

@@ -2,24 +2,23 @@
 //! after one that failed nobody tries again before its time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{VaultMethod, VaultPlace, VaultServer};
-use crate::sink::vault::{Written, put};
+use crate::sink::vault::Written;
 use crate::time::for_people;
 use crate::vault::{Lease, Trouble, Vault};
-use crate::vaults::errand::{Reply, What};
 use crate::vaults::keeping::{Keeping, Kept};
 use crate::vaults::patience::Patience;
 use crate::vaults::reading::Read;
-use crate::vaults::refusal::Refusal;
+use crate::vaults::refusal::{Account, Refusals, account_at};
 use crate::vaults::waits::{MARGIN, end_of_use, renewal_after, wait, whole_wait};
 
 /// How many requests are under way at one server at most.
@@ -27,15 +26,16 @@ const AT_A_TIME: usize = 8;
 
 /// A server and how we stand with it.
 pub(crate) struct Session {
-    server: Arc<VaultServer>,
-    http: Http,
+    pub(super) server: Arc<VaultServer>,
+    pub(super) http: Http,
     keeping: Arc<Keeping>,
     standing: Mutex<Standing>,
-    places: Semaphore,
-    patience: Patience,
-    refusal: Refusal,
+    pub(super) places: Semaphore,
+    pub(super) patience: Patience,
+    refusals: Arc<Refusals>,
+    account: Account,
     /// What we wrote last: over that the next generation goes without reading first.
-    written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
+    pub(super) written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
     this: Weak<Session>,
 }
 
@@ -62,15 +62,21 @@ struct Failed {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<VaultServer>, http: Http, keeping: Arc<Keeping>) -> Arc<Self> {
+    pub(crate) fn new(
+        server: Arc<VaultServer>,
+        http: Http,
+        keeping: Arc<Keeping>,
+        refusals: Arc<Refusals>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
+            account: account_at(&server),
             server,
             http,
             keeping,
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
             patience: Patience::default(),
-            refusal: Refusal::default(),
+            refusals,
             written: std::sync::Mutex::default(),
             this: this.clone(),
         })
@@ -80,61 +86,18 @@ impl Session {
         &self.server
     }
 
-    /// A person may have put right why the server lets nobody in.
+    /// A person may have put right why there is no login.
     pub(crate) fn try_again(&self) {
-        self.refusal.doubt();
-    }
-
-    /// Does `what` at `place` with a token that holds: once, and once more where the token turned out
-    /// to be spent.
-    ///
-    /// Errors: what is wrong, in words for a person.
-    pub(crate) async fn call(&self, place: &VaultPlace, what: What<'_>) -> Result<Reply, String> {
-        let told = |trouble: &dyn std::fmt::Display| format!("{place}: {trouble}");
-        let _place = self.places.acquire().await.map_err(|error| told(&error))?;
-        if let Some(left) = self.patience.left() {
-            return Err(told(&format!("vault {} asked for patience for {} more", self.server.name, for_people(left))));
+        // Else one is under way.
+        if let Ok(mut standing) = self.standing.try_lock()
+            && let Some(failed) = &mut standing.failed
+        {
+            failed.not_before = Instant::now();
         }
-        let token = self.token(None).await?;
-        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
-        let denied = match self.request(&vault, place, what).await {
-            Err(Trouble::Denied(why)) => why,
-            other => return other.map_err(|trouble| told(&trouble)),
-        };
-        let holds = vault.holds().await;
-        self.patience.heed(vault.unwelcome());
-        if !matches!(holds, Err(Trouble::Denied(_))) {
-            let needed = what.capabilities();
-            return Err(told(&format!("{denied}; its policies need {needed} there")));
-        }
-        let token = self.token(Some(&token)).await?;
-        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
-        self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))
-    }
-
-    async fn request(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {
-        let reply = self.request_once(vault, place, what).await;
-        self.patience.heed(vault.unwelcome());
-        reply
-    }
-
-    async fn request_once(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {
-        let wanted = match what {
-            What::Read => return vault.read(place).await.map(Reply::Read),
-            What::Put(wanted) => wanted,
-        };
-        let known = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = known().get(place).copied();
-        let (put, written) = put(vault, wanted, last).await?;
-        match written {
-            Some(written) => known().insert(place.clone(), written),
-            None => known().remove(place),
-        };
-        Ok(Reply::Put(put))
     }
 
     /// A token that holds, as far as is known, other than `spent`.
-    async fn token(&self, spent: Option<&Secret>) -> Result<Secret, String> {
+    pub(super) async fn token(&self, spent: Option<&Secret>) -> Result<Secret, String> {
         let mut standing = self.standing.lock().await;
         if !standing.recalled && self.keeping.has_begun() {
             standing.recalled = true;
@@ -159,13 +122,20 @@ impl Session {
             Ok(read) => read,
             Err(why) => return Err(self.note_failure(&mut standing, &why)),
         };
-        if let Some(failed) = standing.failed.as_mut().filter(|_| self.refusal.holds_back(&read, Instant::now())) {
-            failed.not_before = Instant::now() + whole_wait(failed.attempts) / 2;
-            return Err(failed.why.clone());
+        if let Some(left) = self.refusals.hold_back(&self.account, &read, Instant::now()) {
+            let attempts = standing.failed.as_ref().map_or(1, |failed| failed.attempts);
+            let why = standing.failed.take().map_or_else(|| self.held_back(left), |failed| failed.why);
+            let not_before = Instant::now() + whole_wait(attempts) / 2;
+            standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
+            return Err(why);
         }
         match self.log_in(read).await {
             Ok(lease) => {
-                info!(vault = %self.server.name, "logged in to Vault");
+                if let VaultMethod::Token { .. } = self.server.login.method {
+                    debug!(vault = %self.server.name, "a token for Vault was read");
+                } else {
+                    info!(vault = %self.server.name, "logged in to Vault");
+                }
                 let token =
                     self.take(Kept { token: lease.token, lifetime: lease.lifetime, renewable: lease.renewable });
                 standing.failed = None;
@@ -189,6 +159,11 @@ impl Session {
         why
     }
 
+    fn held_back(&self, left: Duration) -> String {
+        let left = for_people(left);
+        format!("vault {}: the login was refused; the same credentials are tried again in {left}", self.server.name)
+    }
+
     async fn log_in(&self, read: Read) -> Result<Lease, String> {
         let VaultServer { login, .. } = &*self.server;
         let token = match &read {
@@ -203,8 +178,14 @@ impl Session {
             // It need not be allowed to look at itself.
             (Err(Trouble::Denied(_)), Read::Token(token)) => Ok(Lease { token, lifetime: None, renewable: false }),
             (Err(trouble @ (Trouble::Denied(_) | Trouble::Refused(_))), read) => {
-                self.refusal.note(read, Instant::now());
-                Err(trouble.to_string())
+                let held_back = !matches!(read, Read::Nothing);
+                let again = for_people(self.refusals.note(&self.account, read, Instant::now()));
+                let again = if held_back {
+                    format!("; the same credentials are tried again {again} later")
+                } else {
+                    String::new()
+                };
+                Err(format!("{trouble}{again}"))
             }
             (Err(trouble), _) => Err(trouble.to_string()),
         }

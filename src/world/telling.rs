@@ -101,7 +101,7 @@ impl Telling {
             Seen::Reloaded => debug!(tokens = keeper.config().tokens.len(), "planning for another configuration"),
             Seen::StatusWanted => tell_status(keeper, now),
             Seen::Turned => self.turned(keeper, now),
-            Seen::ReadingsWanted(_) => {}
+            Seen::ReadingsWanted(_) | Seen::LookAgain => {}
         }
     }
 
@@ -212,6 +212,14 @@ fn remember(keeper: &Keeper, outcome: &Outcome) -> Arrived {
     }
 }
 
+fn tell_withdrawal(sink: &SinkId) {
+    if sink.is_file() {
+        info!(%sink, "withdrawn");
+    } else {
+        info!(%sink, "not kept up any more; what is in Vault stays there");
+    }
+}
+
 fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
     let slot = case.slot.as_deref();
     match arrived {
@@ -244,7 +252,7 @@ fn tell(arrived: &Arrived, keeper: &Keeper, case: &Case, now: Timestamp) {
         Arrived::Delivery { sink, result: Err(reason), .. } => {
             tell_sink_failure(case, sink, reason, "not delivered", now);
         }
-        Arrived::Withdrawal { sink, result: Ok(()) } => info!(%sink, "withdrawn"),
+        Arrived::Withdrawal { sink, result: Ok(()) } => tell_withdrawal(sink),
         Arrived::Withdrawal { sink, result: Err(reason) } => {
             tell_sink_failure(case, sink, reason, "could not be withdrawn", now);
         }

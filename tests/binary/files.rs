@@ -35,6 +35,25 @@ fn a_directory_that_is_missing_is_told_and_the_token_comes_when_it_is_made() {
 }
 
 #[test]
+fn what_somebody_did_to_files_is_put_right_when_a_reload_is_asked_for() {
+    let setup = Setup::with_tokens(&["gone", "other", "moved"]);
+    let daemon = setup.run_ready();
+    let names = ["gone", "other", "moved"].map(|name| format!("tokens/{name}"));
+    let before = names.each_ref().map(|name| setup.read(name));
+    fs::remove_file(setup.path(&names[0])).unwrap();
+    setup.write(&names[1], "not a token");
+    fs::remove_file(setup.path(&names[2])).unwrap();
+    fs::create_dir(setup.path(&names[2])).unwrap();
+    setup.tokend(&["reload"]).out();
+    wait_until("two are as before", || names[..2].iter().map(|name| setup.read(name)).eq(before[..2].iter().cloned()));
+    assert!(failing_sink(&daemon, "moved").error.unwrap().contains("is a directory"));
+    fs::remove_dir(setup.path(&names[2])).unwrap();
+    daemon.signal(Signal::HUP);
+    wait_until("so is the third", || setup.read(&names[2]) == before[2]);
+    assert_eq!(setup.issued(Vendor::OAuth2), 3, "nothing was asked for");
+}
+
+#[test]
 fn directories_below_the_state_directory_are_made() {
     let setup = Setup::new();
     let token = setup.token("a", "a", "").replace("/tokens/a", "/state/made/for/a");

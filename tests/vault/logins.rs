@@ -119,6 +119,24 @@ fn a_login_that_is_refused_is_told_and_not_repeated_by_every_sink() {
 }
 
 #[test]
+fn a_reload_that_is_asked_for_lets_refused_credentials_be_tried_again() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let (role, _) = bao.app_role("secret/data/psd2/*", &[]);
+    let setup = with_login(&bao, APP_ROLE, &[("role", &role), ("secret-id", "not-yet-known-there")]);
+    let daemon = setup.run();
+    let logins = || bao.requests().iter().filter(|path| path.ends_with("login")).count();
+    for refused in 1..3 {
+        wait_until("it is refused", || logins() >= refused);
+        setup.tokend(&["reload"]).out();
+    }
+    wait_until("it is refused for the third time", || logins() >= 3);
+    bao.run(&["write", "auth/approle/role/tokend/custom-secret-id", "secret_id=not-yet-known-there"]);
+    setup.tokend(&["reload"]).out();
+    // The next turn of its own would come after five minutes.
+    daemon.wait_ready();
+}
+
+#[test]
 fn a_hundred_sinks_make_one_login() {
     let Some(bao) = Bao::or_skip() else { return };
     let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);

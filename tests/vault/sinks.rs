@@ -194,3 +194,37 @@ fn two_that_write_fields_without_an_expiry_do_not_outbid_each_other() {
     });
     assert_eq!(bao.secret("secret/own")["TOKEN"], "another");
 }
+
+#[test]
+fn another_place_behind_the_name_of_a_server_is_written_at_once() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.run(&["namespace", "create", "team-b"]);
+    bao.run(&["secrets", "enable", "-namespace=team-b", "-path=secret", "-version=2", "kv"]);
+    let setup = Setup::new();
+    let parts = |keys: &str| {
+        let sink = "{ vault = \"secret/psd2/api\" }";
+        [vault_with_token(&setup, &bao, keys), setup.oauth2("api", ""), token("api", sink)].concat()
+    };
+    setup.configure(&[parts("")]);
+    let daemon = setup.run_ready();
+    setup.configure(&[parts("namespace = \"team-b\"")]);
+    let there = ["kv", "get", "-namespace=team-b", "secret/psd2/api"];
+    wait_until("it is there", || bao.command(&there).output().unwrap().status.success());
+    let secret = bao.json(&there)["data"]["data"].clone();
+    assert_eq!(secret["access_token"], daemon.get("/v1/tokens/api").json()["access_token"]);
+    assert_eq!(setup.issued(Vendor::OAuth2), 1);
+}
+
+#[test]
+fn an_engine_without_versions_that_is_taken_for_one_with_them_is_told_and_left_as_it_was() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.run(&["secrets", "enable", "-path=plain", "-version=1", "kv"]);
+    let setup = Setup::new();
+    let sink = "{ vault = \"plain/api\" }";
+    setup.configure(&[vault_with_token(&setup, &bao, ""), setup.oauth2("api", ""), token("api", sink)]);
+    let daemon = setup.run();
+    let told = || daemon.slot("api").tokens[0].sinks[0].error.clone();
+    wait_until("it is told", || told().is_some_and(|why| why.contains("plain/ has no versions: write kv = 1")));
+    let left = bao.command(&["list", "plain/data"]).output().unwrap();
+    assert!(!left.status.success(), "no token lies where nobody looks: {left:?}");
+}

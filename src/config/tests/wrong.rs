@@ -338,6 +338,38 @@ fn a_file_whose_next_content_would_find_no_name_is_refused() {
 }
 
 #[test]
+fn no_sink_is_a_file_that_the_daemon_needs() {
+    let text = |path: &str| {
+        format!(
+            "daemon = {{ state_dir = \"/s\", socket = \"/r/t.sock\", state_key = {{ file = \"/k\" }} }}\n\
+             [providers.a]\npreset = \"oauth2\"\ntoken_url = \"https://as.example/t\"\nclient_id = \"me\"\n\
+             client_secret = [{{ file = \"/e/secret\" }}]\ntls = {{ ca_file = \"/e/ca.pem\" }}\n\
+             [vaults.v]\naddress = \"https://v.example\"\n\
+             auth = {{ method = \"token\", token = {{ file = \"/e/vault\" }} }}\n\
+             [tokens.b]\nprovider = \"a\"\nsinks = [{{ file = \"/t/b\", template_file = \"/e/b.tmpl\" }}]\n\
+             [tokens.c]\nprovider = \"a\"\nsinks = [{{ file = {path:?} }}]\n"
+        )
+    };
+    for (path, what) in [
+        ("/s/state.db-wal", "a file of the daemon's state"),
+        ("/s/tokend.lock", "a file of the daemon's state"),
+        ("/r/t.sock", "the daemon's socket"),
+        ("/k", "the key of the state"),
+        ("/e/secret", "a secret of [providers.a]"),
+        ("/e/ca.pem", "a certificate or key of [providers.a]"),
+        ("/e/vault", "a secret of [vaults.v]"),
+        ("/e/b.tmpl", "a template"),
+    ] {
+        let expected =
+            format!("t.toml:16:12: file: this is {what}, and would be lost; give the token a file of its own");
+        says(&text(path), &expected);
+    }
+    for path in ["/s/made/state.db", "/s/token", "/e/secret.json", "/t/c"] {
+        says(&text(path), "");
+    }
+}
+
+#[test]
 fn token_tables_are_checked_whole() {
     says_of(
         r#"

@@ -63,8 +63,8 @@ impl Judge {
             asking.scopes.iter().filter(|scope| !contexts.contains(&scope.as_str())).cloned().collect();
         let same = case.live(now).filter(|held| held.text == *text).cloned();
         let told = asking.at + seconds * SECOND;
-        if same.is_none() {
-            // The one that a wrong clock took for expired comes again as a new one.
+        // The one that a wrong clock took for expired lives on.
+        if case.held.as_ref().is_none_or(|held| held.text != *text) {
             let again = case.truths.iter_mut().filter(|(truth, _)| truth.text == *text);
             again.for_each(|(_, generation)| *generation = None);
             case.counted.push_back(Counted { at: now, arrived: true, is_saved: false, is_known: true });
