@@ -164,7 +164,7 @@ impl Config {
         let providers = read_providers(sections, variables, persist, &presets, problems);
         compile::check_accounts(&providers, problems);
         let tokens = read_tokens(&sections.tokens, &providers, problems);
-        compile::check_sinks(&tokens, problems);
+        compile::check_sinks(&tokens, &vaults, problems);
         OwnFiles::new(&daemon, &providers, vaults.values().map(AsRef::as_ref), problems).check(&tokens, problems);
         follow::check_places(&tokens, problems);
         let compiled = compile::slots(tokens, &providers, daemon.persist, problems);

@@ -12,7 +12,7 @@ use crate::config::token::{Draft, Providers, Source};
 use crate::name::{Identity, Name, SinkId, SlotId};
 use crate::preset::Preset;
 use crate::schedule::Schedule;
-use crate::settings::{Persist, Provider, TokenSettings};
+use crate::settings::{Persist, Provider, SinkSettings, TokenSettings, VaultPlace, VaultServer};
 use crate::slot::{Policy, Slot};
 use crate::time::for_people;
 
@@ -54,17 +54,31 @@ pub fn check_accounts(providers: &Providers<'_>, problems: &mut Problems<'_>) {
     }
 }
 
-/// Reports every file that is named twice.
-pub fn check_sinks(tokens: &[Draft<'_>], problems: &mut Problems<'_>) {
-    let mut written: BTreeMap<&SinkId, (At, &Name)> = BTreeMap::new();
+/// Reports every file, and every secret, that is named twice, by whatever name of its server.
+pub fn check_sinks(tokens: &[Draft<'_>], vaults: &BTreeMap<Name, Arc<VaultServer>>, problems: &mut Problems<'_>) {
+    let first_name = |name| {
+        let server = vaults.get(name)?;
+        let mut names = vaults.iter().filter(|(_, other)| other.is_at(server)).map(|(name, _)| name);
+        names.next().filter(|first| *first != name)
+    };
+    let other_names: BTreeMap<&Name, &Name> =
+        vaults.keys().filter_map(|name| Some((name, first_name(name)?))).collect();
+    let known_as = |sink: &SinkSettings| match sink.vault().map(|vault| &vault.place) {
+        Some(place) if other_names.contains_key(&place.server) => {
+            let server = other_names[&place.server].clone();
+            SinkId::new(&VaultPlace { server, ..place.clone() }.to_string())
+        }
+        _ => sink.id.clone(),
+    };
+    let mut written: BTreeMap<SinkId, (At, &Name)> = BTreeMap::new();
     let sinks = tokens.iter().flat_map(|token| {
         let sinks = token.sinks_at.iter().zip(&token.settings.sinks);
-        sinks.map(|(at, sink)| (*at, &token.settings.name, &sink.id))
+        sinks.map(|(at, sink)| (*at, &token.settings.name, known_as(sink)))
     });
     let mut sinks: Vec<_> = sinks.collect();
     sinks.sort_by_key(|(at, _, _)| *at);
     for (at, token, id) in sinks {
-        let Some((first_at, first)) = written.get(id) else {
+        let Some((first_at, first)) = written.get(&id) else {
             written.insert(id, (at, token));
             continue;
         };

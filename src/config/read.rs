@@ -194,12 +194,33 @@ pub fn budget(node: &Node<'_>, problems: &mut Problems<'_>) -> Option<Budget> {
     Some(Budget { issues: issues?, per: per? })
 }
 
-/// A list of strings, or one with spaces in a variable. Each comes with its place.
+/// The words of a variable: `a b` or `["a", "b"]`; `None`: neither.
+fn words(text: &str) -> Option<Vec<&str>> {
+    let Some(list) = text.trim().strip_prefix('[') else { return Some(text.split_whitespace().collect()) };
+    let list = list.strip_suffix(']')?.trim();
+    let list = list.strip_suffix(',').unwrap_or(list);
+    match list {
+        "" => Some(Vec::new()),
+        list => list.split(',').map(|word| unquoted(word.trim())).collect(),
+    }
+}
+
+fn unquoted(word: &str) -> Option<&str> {
+    let inside = ['"', '\''].iter().find_map(|&quote| word.strip_prefix(quote)?.strip_suffix(quote));
+    inside.filter(|inside| !inside.contains(['"', '\'', '\\']))
+}
+
+/// A list of strings; in a variable words with spaces between them, or a list as in a file. Each comes with
+/// its place.
 pub fn strings<'a>(node: &Node<'a>, key: &str, problems: &mut Problems<'_>) -> Vec<(At, &'a str)> {
     let items = match &node.content {
         Content::List(items) => items,
-        Content::Untyped(words) => {
-            return words.split_whitespace().map(|word| (node.at, word)).collect();
+        Content::Untyped(text) => {
+            let words = words(text).unwrap_or_else(|| {
+                problems.add_value(node.at, key, "expected words with spaces between them, or a list [\"a\", \"b\"]");
+                Vec::new()
+            });
+            return words.into_iter().map(|word| (node.at, word)).collect();
         }
         _ => {
             problems.add_value(node.at, key, &expected("a list of strings such as [\"a\", \"b\"]", node));

@@ -117,6 +117,12 @@ pub struct VaultSettings {
 }
 
 impl VaultServer {
+    /// Whether paths mean the same at both.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.address == other.address && self.namespace == other.namespace
+    }
+
     /// Whether both say the same, secrets included.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

@@ -185,7 +185,11 @@ impl Session {
                 } else {
                     String::new()
                 };
-                Err(format!("{trouble}{again}"))
+                let locked = match trouble {
+                    Trouble::Denied(_) => "; is the account locked for a while after refusals?",
+                    _ => "",
+                };
+                Err(format!("{trouble}{locked}{again}"))
             }
             (Err(trouble), _) => Err(trouble.to_string()),
         }

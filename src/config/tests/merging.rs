@@ -68,6 +68,7 @@ provider = "my__idp"
         ("TOKEND_PROVIDERS__MY__IDP__RESOURCE", "https://a https://b"),
         ("TOKEND_PROVIDERS__MY__IDP__EXTRA__FIELD", "value"),
         ("TOKEND_PROVIDERS__MY__IDP__TLS__CA_FILE", "/ca.pem"),
+        ("TOKEND_DAEMON__ADMINS__USERS", r#"["alice", 'bob']"#),
     ];
     let config = parse_all(&[source("t.toml", text)], &environment).unwrap();
     let provider = config.providers.values().next().unwrap();
@@ -75,6 +76,11 @@ provider = "my__idp"
     assert_eq!(provider.parameters["resource"], serde_json::json!(["https://a", "https://b"]));
     assert_eq!(provider.parameters["extra"], serde_json::json!({ "field": "value" }));
     assert_eq!(provider.tls.ca_file, Some(PathBuf::from("/ca.pem")));
+    assert_eq!(config.daemon.admins.users, ["alice", "bob"]);
+    let broken = [("TOKEND_DAEMON__ADMINS__USERS", "[\"alice\"")];
+    let why = "TOKEND_DAEMON__ADMINS__USERS: expected words with spaces between them, or a list [\"a\", \"b\"]";
+    let problems = parse_all(&[source("t.toml", text)], &broken).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.to_string() == why), "{problems:?}");
 }
 
 #[test]

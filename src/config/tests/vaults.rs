@@ -14,6 +14,24 @@ fn says(lines: &str, expected: &str) {
 }
 
 #[test]
+fn a_secret_is_one_by_whatever_name_of_its_server() {
+    let text = "[vaults.a]\naddress = \"https://v.example\"\nauth = { method = \"token\", token = { file = \"/a\" } }\n\
+                [vaults.b]\naddress = \"https://v.example\"\nauth = { method = \"token\", token = { file = \"/a\" } }\n\
+                [vaults.c]\naddress = \"https://v.example\"\nnamespace = \"n\"\n\
+                auth = { method = \"token\", token = { file = \"/a\" } }\n\
+                [providers.p]\npreset = \"oauth2\"\ntoken_url = \"https://as.example/t\"\nclient_id = \"me\"\n\
+                client_secret = { file = \"/b\" }\n\
+                [tokens.x]\nprovider = \"p\"\nsinks = [{ vault = \"s/x\", server = \"a\" }]\n\
+                [tokens.y]\nprovider = \"p\"\nsinks = [{ vault = \"s/x\", server = \"c\" }]\n\
+                [tokens.z]\nprovider = \"p\"\nsinks = [{ vault = \"s/x\", server = \"b\" }]\n";
+    let source = SourceText { path: "t.toml".into(), text: text.into(), privacy: Privacy::Private };
+    let problems = Config::parse(&[source], &[]).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("z and x would write one secret"), "{told:?}");
+}
+
+#[test]
 fn a_server_is_read_with_its_defaults() {
     let config = parse(&format!("{GOOD}{VAULT}")).unwrap();
     let server = config.vaults.values().next().unwrap();
