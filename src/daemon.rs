@@ -218,7 +218,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
         Happening::Event(Event::Moment(schedule)) => keeper.look_at_schedule(&schedule),
         Happening::Event(Event::Readings(asker)) => world.observe(keeper, Seen::ReadingsWanted(asker)),
         Happening::Event(Event::LookAgain) => {
-            keeper.look_again();
+            keeper.look_again(now);
             world.observe(keeper, Seen::LookAgain);
         }
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),

@@ -127,13 +127,16 @@ impl Keeper {
     }
 
     /// A person asks: every file is looked at again, and what could not be delivered is tried at once.
-    pub fn look_again(&mut self) {
+    pub fn look_again(&mut self, now: Timestamp) {
         for slot in &self.config.slots {
             let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
             for (_, sink) in slot.sinks() {
                 let Some(receipt) = case.entry.receipts.get_mut(&sink.id) else { continue };
                 receipt.restate |= sink.file().is_some();
-                receipt.retry = None;
+                // If it fails again it waits as long as it would have.
+                if let Some(retry) = &mut receipt.retry {
+                    retry.not_before = now;
+                }
             }
             self.changed.insert(slot.identity.clone());
         }
