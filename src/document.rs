@@ -171,7 +171,8 @@ pub struct Label {
 /// What the JSON text in `content` says of the access token in it, if it is one of ours.
 #[must_use]
 pub fn label_in(content: &[u8]) -> Option<Label> {
-    serde_json::from_slice(content).ok()
+    let label: Label = serde_json::from_slice(content).ok()?;
+    Generation::read(label.generation.0).map(|_| label)
 }
 
 /// The generation that the JSON text in `content` names, if it is one of ours.
@@ -245,6 +246,11 @@ mod tests {
         assert_eq!(generation_in(b"not json"), None);
         assert_eq!(generation_in(b"{\"generation\":9007199254740991}"), Some(Generation(9_007_199_254_740_991)));
         assert_eq!(generation_in(b"{\"generation\":9007199254740992}"), None, "nobody has counted so far");
+        let label = |generation: u64| {
+            let text = format!("{{\"generation\":{generation},\"slot\":\"a/b\",\"expires_at\":\"x\"}}");
+            label_in(text.as_bytes()).map(|label| label.generation.0)
+        };
+        assert_eq!((label(7), label(u64::MAX)), (Some(7), None));
     }
 
     #[test]

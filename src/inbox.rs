@@ -104,7 +104,7 @@ impl Inbox {
         self.catch_up().await
     }
 
-    /// Has every sink looked at again; returns when that is under way.
+    /// Has every sink looked at again.
     pub async fn look_again(&self) -> Result<(), Gone> {
         self.events.send(Event::LookAgain).await.map_err(|_| Gone)
     }

@@ -92,7 +92,6 @@ impl Vaults {
             }
             stays
         });
-
         for (name, server) in &config.vaults {
             let Shared { http, keeping, refusals, .. } = &*self.0;
             sessions.entry(name.clone()).or_insert_with(|| {

@@ -12,6 +12,9 @@ use crate::settings::{DaemonSettings, FileContent, SecretSource, SocketSetting, 
 /// Where a packaged daemon keeps its state.
 const STATE_DIR: &str = "/var/lib/tokend";
 
+/// How the names of the files there begin: a database has others beside it.
+const OF_THE_STATE: [&str; 3] = ["state.db", "state.key", "tokend.lock"];
+
 /// What is in use already, and as what.
 #[derive(Default)]
 pub struct OwnFiles {
@@ -72,7 +75,7 @@ impl OwnFiles {
     fn what_is(&self, path: &Path) -> Option<&str> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let of_the_state =
-            || path.parent() == Some(&self.state_dir) && (name.starts_with("state.") || name == "tokend.lock");
+            || path.parent() == Some(&self.state_dir) && OF_THE_STATE.iter().any(|begins| name.starts_with(begins));
         let part = || path.extension().is_some_and(|it| it == "toml") && path.parent() == Some(&self.parts);
         match self.named.get(path) {
             Some(what) => Some(what),

@@ -78,7 +78,7 @@ fn generation(fields: &Map<String, Value>) -> Result<Generation, String> {
         "it has no generation: only a tokend writes one; follow what a sink of another tokend wrote".to_owned()
     })?;
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok()).filter(|number| *number > 0);
-    number.and_then(Generation::read).ok_or_else(|| "its generation is no number from 1 to 2^53".into())
+    number.and_then(Generation::read).ok_or_else(|| "its generation is no number of at least 1 and below 2^53".into())
 }
 
 #[cfg(test)]

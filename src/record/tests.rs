@@ -345,6 +345,17 @@ fn the_same_token_after_its_end_lives_on_and_is_no_new_one() {
 }
 
 #[test]
+fn the_same_token_after_its_end_for_seconds_is_a_new_one_so_that_it_is_no_loop() {
+    let slot = plain_slot();
+    for (life, issues) in [(20, 0), (19, 1)] {
+        let mut entry = delivered(&slot, at(0), AN_HOUR);
+        let same = Issued { expires_at: at(3600 + life), ..same_again(&entry, at(3600)) };
+        answer(&slot, &mut entry, Ok(same), at(3600));
+        assert_eq!(entry.issues.len(), issues, "{life}");
+    }
+}
+
+#[test]
 fn the_same_token_said_to_be_expired_is_a_failure_and_stays_held() {
     let slot = plain_slot();
     let mut entry = delivered(&slot, at(0), AN_HOUR);
