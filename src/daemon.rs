@@ -83,6 +83,8 @@ pub enum Event {
     Moment(String),
     /// A person asks that every sink be looked at again.
     LookAgain,
+    /// A Vault server that let nobody in has let us in.
+    LoggedIn(Name),
     /// How things stand, in the log.
     LogStatus,
     /// The end.
@@ -221,6 +223,7 @@ fn handle(keeper: &mut Keeper, world: &mut impl World, happening: Happening) {
             keeper.look_again(now);
             world.observe(keeper, Seen::LookAgain);
         }
+        Happening::Event(Event::LoggedIn(server)) => keeper.logged_in(&server, now),
         Happening::Event(Event::LogStatus) => world.observe(keeper, Seen::StatusWanted),
         Happening::Event(Event::Stop) => keeper.stop(),
     }

@@ -109,6 +109,11 @@ impl Inbox {
         self.events.send(Event::LookAgain).await.map_err(|_| Gone)
     }
 
+    /// Says that the Vault server called `server` let us in after it had not.
+    pub async fn logged_in(&self, server: Name) -> Result<(), Gone> {
+        self.events.send(Event::LoggedIn(server)).await.map_err(|_| Gone)
+    }
+
     /// Says that a file was written which providers name; of a template, which tokens name.
     pub async fn files_changed(&self, providers: BTreeSet<Name>, file: FileKind) -> Result<(), Gone> {
         self.events.send(Event::FilesChanged(providers, file)).await.map_err(|_| Gone)

@@ -28,6 +28,7 @@ use crate::slot::Slot;
 use crate::task::{AskerId, RefreshAnswer, Row, Task};
 use crate::time::Timestamp;
 
+mod again;
 mod arriving;
 mod case;
 mod clock;

@@ -125,7 +125,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
     }
     if until == Until::Stopped {
         tasks.spawn(watch(reloads.clone()));
-        tasks.spawn(vaults.clone().watch_secrets(ears.inbox.clone()));
+        tasks.spawn(vaults.clone().watch(ears.inbox.clone()));
     }
     let (schedules, wanted) = tokio::sync::watch::channel(Schedules::new());
     tasks.spawn(watch_schedules(wanted, ears.inbox.clone()));

@@ -26,10 +26,8 @@ use crate::sink::vault::{Put, VaultPut, generation};
 use crate::slot::Slot;
 use crate::vault::Found;
 use crate::vaults::errand::{Reply, What};
-use crate::vaults::keeping::Keeping;
-use crate::vaults::refusal::Refusals;
 use crate::vaults::secrets::{Rounds, Secrets, Users, in_vault, users};
-use crate::vaults::session::Session;
+use crate::vaults::session::{Common, Session};
 
 mod choice;
 mod errand;
@@ -48,10 +46,8 @@ pub use crate::vaults::keeping::KeptTokens;
 pub struct Vaults(Arc<Shared>);
 
 struct Shared {
-    http: Http,
+    common: Common,
     sessions: Mutex<BTreeMap<Name, Arc<Session>>>,
-    keeping: Arc<Keeping>,
-    refusals: Arc<Refusals>,
     secrets: Secrets,
     users: watch::Sender<Users>,
 }
@@ -61,10 +57,8 @@ impl Vaults {
     #[must_use]
     pub fn new(http: Http, config: &Config) -> Self {
         let vaults = Self(Arc::new(Shared {
-            http,
+            common: Common { http, keeping: Arc::default(), refusals: Arc::default(), listener: Arc::default() },
             sessions: Mutex::default(),
-            keeping: Arc::default(),
-            refusals: Arc::default(),
             secrets: Secrets::default(),
             users: watch::Sender::default(),
         }));
@@ -74,12 +68,12 @@ impl Vaults {
 
     /// Keeps the tokens of logins in `tokens` from now on, and uses those that are there.
     pub fn keep_tokens(&self, tokens: KeptTokens) {
-        self.0.keeping.begin(tokens);
+        self.0.common.keeping.begin(tokens);
     }
 
     /// Keeps none any more: the state is about to be closed.
     pub fn close(&self) {
-        self.0.keeping.end();
+        self.0.common.keeping.end();
     }
 
     /// Speaks to the servers of `config` from now on. A login to one that is as it was goes on.
@@ -93,10 +87,7 @@ impl Vaults {
             stays
         });
         for (name, server) in &config.vaults {
-            let Shared { http, keeping, refusals, .. } = &*self.0;
-            sessions.entry(name.clone()).or_insert_with(|| {
-                Session::new(Arc::clone(server), http.clone(), Arc::clone(keeping), Arc::clone(refusals))
-            });
+            sessions.entry(name.clone()).or_insert_with(|| Session::new(Arc::clone(server), self.0.common.clone()));
         }
         let users = users(config);
         self.0.secrets.adopt(&users);
@@ -110,7 +101,7 @@ impl Vaults {
 
     /// A person asks that logins which were refused, or failed, be tried again.
     pub fn try_again(&self) {
-        self.0.refusals.doubt_all(Instant::now());
+        self.0.common.refusals.doubt_all(Instant::now());
         let sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.values().for_each(|session| session.try_again());
     }
@@ -177,8 +168,11 @@ impl Vaults {
     }
 
     /// Looks at the secrets that providers have in Vault, at each place every five minutes, and tells
-    /// `inbox` of those that changed; ends when nobody listens.
-    pub async fn watch_secrets(self, inbox: Inbox) {
+    /// `inbox` of those that changed, and of each server that lets us in after it had not; ends when
+    /// nobody listens.
+    pub async fn watch(self, inbox: Inbox) {
+        // There is one loop in a process.
+        let _ = self.0.common.listener.set(inbox.clone());
         let (mut users, began) = (self.0.users.subscribe(), Instant::now());
         let mut under_way = JoinSet::new();
         let mut passed = Duration::ZERO;

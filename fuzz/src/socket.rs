@@ -9,7 +9,7 @@ use tokend::clock::now;
 use tokend::config::{Config, Privacy, SourceText};
 use tokend::daemon::Event;
 use tokend::failure::{Failure, Reach};
-use tokend::inbox::{Answer, Inbox};
+use tokend::inbox::{Answer, Askers, Inbox};
 use tokend::keeper::Keeper;
 use tokend::metrics::Metrics;
 use tokend::name::Name;
@@ -101,29 +101,7 @@ async fn answers(input: &[u8], peer: Peer) -> Vec<u8> {
     let looping = async {
         let keeper = Keeper::new(Arc::clone(&config), Vec::new(), now());
         while let Some(event) = events.recv().await {
-            match event {
-                Event::Status(asker) => askers.answer(asker, Answer::Status(Box::new(keeper.status(now())))),
-                Event::StatusOf(name, asker) => {
-                    askers.answer(asker, Answer::Status(Box::new(keeper.status_of(&name, now()))));
-                }
-                Event::Readings(asker) => askers.answer(asker, Answer::Readings(keeper.readings(now()))),
-                Event::Refresh(_, asker) => {
-                    let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::NotSent };
-                    askers.answer(asker, Answer::Refresh(RefreshAnswer::Failed(failure)));
-                }
-                Event::WantLonger(_, _, asker) => {
-                    askers.answer(asker, Answer::Refresh(RefreshAnswer::NotBefore(now(), String::new())));
-                }
-                Event::Invalidate(_, _, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Accepted)),
-                Event::Pause(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Paused(now()))),
-                Event::Resume(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Resumed)),
-                Event::Reload(_)
-                | Event::FilesChanged(..)
-                | Event::Moment(_)
-                | Event::LookAgain
-                | Event::LogStatus
-                | Event::Stop => panic!("a peer cannot say {event:?}"),
-            }
+            reply(&keeper, &askers, event);
         }
     };
     let conversation = async { tokio::join!(serving, asking, looping).1 };
@@ -153,4 +131,32 @@ fn shelf(config: &Config) -> Shelf {
         shelf.put(name, Item::new(Arc::clone(slot), Some(access_token)));
     }
     shelf
+}
+
+/// What the loop would answer to `event`, with nothing under way.
+fn reply(keeper: &Keeper, askers: &Askers, event: Event) {
+    match event {
+        Event::Status(asker) => askers.answer(asker, Answer::Status(Box::new(keeper.status(now())))),
+        Event::StatusOf(name, asker) => {
+            askers.answer(asker, Answer::Status(Box::new(keeper.status_of(&name, now()))));
+        }
+        Event::Readings(asker) => askers.answer(asker, Answer::Readings(keeper.readings(now()))),
+        Event::Refresh(_, asker) => {
+            let failure = Failure::Unreachable { reason: "nobody answers".into(), reach: Reach::NotSent };
+            askers.answer(asker, Answer::Refresh(RefreshAnswer::Failed(failure)));
+        }
+        Event::WantLonger(_, _, asker) => {
+            askers.answer(asker, Answer::Refresh(RefreshAnswer::NotBefore(now(), String::new())));
+        }
+        Event::Invalidate(_, _, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Accepted)),
+        Event::Pause(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Paused(now()))),
+        Event::Resume(_, asker) => askers.answer(asker, Answer::Refresh(RefreshAnswer::Resumed)),
+        Event::Reload(_)
+        | Event::FilesChanged(..)
+        | Event::Moment(_)
+        | Event::LookAgain
+        | Event::LoggedIn(_)
+        | Event::LogStatus
+        | Event::Stop => panic!("a peer cannot say {event:?}"),
+    }
 }

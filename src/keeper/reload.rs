@@ -8,12 +8,11 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::Entry;
-use crate::name::{Identity, Name, SinkId};
+use crate::name::{Identity, SinkId};
 use crate::record::Durability;
-use crate::record::again::{try_refused_again, try_unreached_again};
 use crate::record::follow::look_at_once;
 use crate::record::receipt::look_again;
-use crate::settings::{FileContent, FileKind, FollowedPlace, SinkSettings, VaultPlace};
+use crate::settings::{FollowedPlace, VaultPlace};
 use crate::slot::Slot;
 use crate::time::Timestamp;
 
@@ -81,64 +80,6 @@ impl Keeper {
                 look_at_once(&mut case.entry, now);
                 self.changed.insert(slot.identity.clone());
             }
-        }
-    }
-
-    /// A file that the provider tables called `providers` name was written: what waits because of
-    /// it is tried again at once (L11).
-    pub fn try_again(&mut self, providers: &BTreeSet<Name>, file: FileKind, now: Timestamp) {
-        for slot in self.config.slots.iter().filter(|slot| providers.contains(&slot.provider.name)) {
-            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
-            case.overtaken = case.asked.is_some();
-            try_refused_again(&mut case.entry, now);
-            if file == FileKind::Tls {
-                try_unreached_again(&mut case.entry, now);
-            }
-            self.changed.insert(slot.identity.clone());
-        }
-    }
-
-    /// What another tokend writes was written: the slots of the tokens called `tokens` look there at once.
-    pub fn look_there(&mut self, tokens: &BTreeSet<Name>, now: Timestamp) {
-        for name in tokens {
-            let Some(slot) = self.config.slot_of(name).filter(|slot| slot.follows().is_some()) else { continue };
-            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
-            case.overtaken = case.is_asking();
-            look_at_once(&mut case.entry, now);
-            self.changed.insert(slot.identity.clone());
-        }
-    }
-
-    /// A template was written: the sinks of the tokens called `tokens` that are made by one are looked at
-    /// again at once.
-    pub fn fill_again(&mut self, tokens: &BTreeSet<Name>) {
-        for name in tokens {
-            let Some(slot) = self.config.slot_of(name) else { continue };
-            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
-            let made = |sink: &&SinkSettings| {
-                sink.file().is_some_and(|file| matches!(file.content, FileContent::TemplateFile(_)))
-            };
-            let mine = slot.sinks().filter(|(token, _)| token.name == *name).map(|(_, sink)| sink);
-            for sink in mine.filter(made) {
-                case.look_again_at(&sink.id);
-            }
-            self.changed.insert(slot.identity.clone());
-        }
-    }
-
-    /// A person asks: every file is looked at again, and what could not be delivered is tried at once.
-    pub fn look_again(&mut self, now: Timestamp) {
-        for slot in &self.config.slots {
-            let Some(case) = self.cases.get_mut(&slot.identity) else { continue };
-            for (_, sink) in slot.sinks() {
-                let Some(receipt) = case.entry.receipts.get_mut(&sink.id) else { continue };
-                receipt.restate |= sink.file().is_some();
-                // If it fails again it waits as long as it would have.
-                if let Some(retry) = &mut receipt.retry {
-                    retry.not_before = now;
-                }
-            }
-            self.changed.insert(slot.identity.clone());
         }
     }
 

@@ -9,6 +9,7 @@ use crate::ledger::Receipt;
 use crate::settings::{FileKind, SinkSettings};
 use crate::task::{Publication, Release};
 
+mod again;
 mod clock;
 mod schedule;
 

@@ -44,6 +44,17 @@ pub fn try_unreached_again(entry: &mut Entry, now: Timestamp) {
     }
 }
 
+/// What was missing may be there now: it is looked for at once. Says whether it was waited for.
+pub fn try_unready_again(entry: &mut Entry, now: Timestamp) -> bool {
+    match &mut entry.standing {
+        Standing::Failing(retry) if retry.failure.class() == Class::NotReady && retry.not_before > now => {
+            retry.not_before = now;
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Another configuration may be the answer to a denial: it is tried again at once (L1).
 pub fn try_denied_again(entry: &mut Entry) {
     if let Some(denied) = entry.denied.as_mut().filter(|denied| denied.outright) {

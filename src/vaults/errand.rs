@@ -45,7 +45,7 @@ impl Session {
             return Err(told(&format!("vault {} asked for patience for {} more", self.server.name, for_people(left))));
         }
         let token = self.token(None).await?;
-        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
+        let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
         let denied = match self.request(&vault, place, what).await {
             Err(Trouble::Denied(why)) => why,
             other => return other.map_err(|trouble| told(&trouble)),
@@ -61,7 +61,7 @@ impl Session {
         if token.same_as(&spent) {
             return Err(told(&format!("{denied}; the token that auth names holds no more: put another one there")));
         }
-        let vault = Vault::new(&self.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
+        let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
         self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))
     }
 

@@ -2,7 +2,7 @@
 //! after one that failed nobody tries again before its time.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::http::Http;
+use crate::inbox::Inbox;
 use crate::secret::Secret;
 use crate::settings::{VaultMethod, VaultPlace, VaultServer};
 use crate::sink::vault::Written;
@@ -24,15 +25,23 @@ use crate::vaults::waits::{MARGIN, end_of_use, renewal_after, wait, whole_wait};
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
 
+/// What all servers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) http: Http,
+    pub(crate) keeping: Arc<Keeping>,
+    pub(crate) refusals: Arc<Refusals>,
+    /// Who is told that a server lets us in again.
+    pub(crate) listener: Arc<OnceLock<Inbox>>,
+}
+
 /// A server and how we stand with it.
 pub(crate) struct Session {
     pub(super) server: Arc<VaultServer>,
-    pub(super) http: Http,
-    keeping: Arc<Keeping>,
+    pub(super) common: Common,
     standing: Mutex<Standing>,
     pub(super) places: Semaphore,
     pub(super) patience: Patience,
-    refusals: Arc<Refusals>,
     account: Account,
     /// What we wrote last: over that the next generation goes without reading first.
     pub(super) written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
@@ -62,21 +71,14 @@ struct Failed {
 }
 
 impl Session {
-    pub(crate) fn new(
-        server: Arc<VaultServer>,
-        http: Http,
-        keeping: Arc<Keeping>,
-        refusals: Arc<Refusals>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(server: Arc<VaultServer>, common: Common) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             account: account_at(&server),
             server,
-            http,
-            keeping,
+            common,
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
             patience: Patience::default(),
-            refusals,
             written: std::sync::Mutex::default(),
             this: this.clone(),
         })
@@ -99,9 +101,9 @@ impl Session {
     /// A token that holds, as far as is known, other than `spent`.
     pub(super) async fn token(&self, spent: Option<&Secret>) -> Result<Secret, String> {
         let mut standing = self.standing.lock().await;
-        if !standing.recalled && self.keeping.has_begun() {
+        if !standing.recalled && self.common.keeping.has_begun() {
             standing.recalled = true;
-            let kept = self.keeping.find(&self.server);
+            let kept = self.common.keeping.find(&self.server);
             standing.token = standing.token.take().or_else(|| kept.map(|kept| self.take(kept)));
         }
         let is_spent = |token: &Token| {
@@ -110,7 +112,7 @@ impl Session {
         };
         if standing.token.as_ref().is_some_and(is_spent) {
             standing.token = None;
-            self.keeping.forget(&self.server);
+            self.common.keeping.forget(&self.server);
         }
         if let Some(token) = &standing.token {
             return Ok(token.secret.clone());
@@ -122,7 +124,7 @@ impl Session {
             Ok(read) => read,
             Err(why) => return Err(self.note_failure(&mut standing, &why)),
         };
-        if let Some(left) = self.refusals.hold_back(&self.account, &read, Instant::now()) {
+        if let Some(left) = self.common.refusals.hold_back(&self.account, &read, Instant::now()) {
             let attempts = standing.failed.as_ref().map_or(1, |failed| failed.attempts);
             let why = standing.failed.take().map_or_else(|| self.held_back(left), |failed| failed.why);
             let not_before = Instant::now() + whole_wait(attempts) / 2;
@@ -138,11 +140,21 @@ impl Session {
                 }
                 let token =
                     self.take(Kept { token: lease.token, lifetime: lease.lifetime, renewable: lease.renewable });
-                standing.failed = None;
+                if standing.failed.take().is_some() {
+                    self.tell();
+                }
                 standing.token = Some(token.clone());
                 Ok(token.secret)
             }
             Err(why) => Err(self.note_failure(&mut standing, &why)),
+        }
+    }
+
+    /// What waits for a login need not wait any longer.
+    fn tell(&self) {
+        if let Some(inbox) = self.common.listener.get().cloned() {
+            let name = self.server.name.clone();
+            tokio::spawn(async move { inbox.logged_in(name).await });
         }
     }
 
@@ -170,7 +182,7 @@ impl Session {
             Read::Token(token) => Some(token),
             _ => None,
         };
-        let vault = Vault::new(&self.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
+        let vault = Vault::new(&self.common.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
         let lease = vault.login(&login.mount, read.credentials(&login.method)).await;
         self.patience.heed(vault.unwelcome());
         match (lease, read) {
@@ -179,7 +191,7 @@ impl Session {
             (Err(Trouble::Denied(_)), Read::Token(token)) => Ok(Lease { token, lifetime: None, renewable: false }),
             (Err(trouble @ (Trouble::Denied(_) | Trouble::Refused(_))), read) => {
                 let held_back = !matches!(read, Read::Nothing);
-                let again = for_people(self.refusals.note(&self.account, read, Instant::now()));
+                let again = for_people(self.common.refusals.note(&self.account, read, Instant::now()));
                 let again = if held_back {
                     format!("; the same credentials are tried again {again} later")
                 } else {
@@ -201,7 +213,7 @@ impl Session {
         let token = Token { secret: kept.token.clone(), ends };
         // A token that somebody gave us is where they keep it.
         if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
-            self.keeping.keep(&self.server, &kept);
+            self.common.keeping.keep(&self.server, &kept);
         }
         if let (Some(lifetime), true) = (kept.lifetime, kept.renewable) {
             tokio::spawn(renew_in_time(self.this.clone(), kept.token, lifetime));
@@ -218,7 +230,7 @@ impl Session {
         if let Some(until) = self.patience.until() {
             return (until < ends).then_some(until);
         }
-        let renewed = match Vault::new(&self.http, &self.server, Some(secret)) {
+        let renewed = match Vault::new(&self.common.http, &self.server, Some(secret)) {
             Ok(vault) => {
                 let renewed = vault.renew().await;
                 self.patience.heed(vault.unwelcome());
@@ -235,14 +247,14 @@ impl Session {
                 token.ends = Some(end_of_use(lifetime));
                 let kept = Kept { token: secret.clone(), lifetime: Some(lifetime), renewable: true };
                 if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
-                    self.keeping.keep(&self.server, &kept);
+                    self.common.keeping.keep(&self.server, &kept);
                 }
                 // Near its longest life it is renewed for less and less: the next use logs in anew.
                 (lifetime > 2 * MARGIN).then(|| renewal_after(self.server.name.as_str(), lifetime))
             }
             Err(Trouble::Denied(_) | Trouble::Refused(_)) => {
                 standing.token = None;
-                self.keeping.forget(&self.server);
+                self.common.keeping.forget(&self.server);
                 None
             }
             Err(_) => {
