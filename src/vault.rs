@@ -64,8 +64,6 @@ pub enum Credentials<'a> {
         role_id: &'a Secret,
         /// The secret id, where the role asks for one.
         secret_id: Option<&'a Secret>,
-        /// Whether that is a wrapping token.
-        wrapped: bool,
     },
     /// `userpass`.
     Userpass {
@@ -115,12 +113,8 @@ impl Vault {
         let mount = mount.to_owned();
         match credentials {
             Credentials::Token(token) => self.lookup(token).await,
-            Credentials::AppRole { role_id, secret_id, wrapped } => {
-                let secret_id = match secret_id {
-                    Some(token) if wrapped => Some(self.unwrap(token).await?),
-                    other => other.cloned(),
-                };
-                let secret_id = secret_id.as_ref().map(Secret::expose).unwrap_or_default().to_owned();
+            Credentials::AppRole { role_id, secret_id } => {
+                let secret_id = secret_id.map(Secret::expose).unwrap_or_default().to_owned();
                 let role_id = role_id.expose().to_owned();
                 self.lease(approle::requests::LoginWithApproleRequest { mount, role_id, secret_id }).await
             }
@@ -161,7 +155,7 @@ impl Vault {
     }
 
     /// The secret id in a response that was wrapped; the wrapping token is spent afterwards.
-    async fn unwrap(&self, token: &Secret) -> Result<Secret, Trouble> {
+    pub async fn unwrap(&self, token: &Secret) -> Result<Secret, Trouble> {
         let middle = EndpointMiddleware { token: header_value(token)?, ..self.middle.clone() };
         let fields = self.data(&middle, UnwrapRequest { token: None }).await?;
         let secret_id = fields.get("secret_id").and_then(Value::as_str);

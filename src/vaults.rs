@@ -38,6 +38,7 @@ mod refusal;
 mod secrets;
 mod session;
 mod waits;
+mod wrapping;
 
 pub use crate::vaults::keeping::KeptTokens;
 

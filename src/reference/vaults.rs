@@ -61,7 +61,7 @@ const AUTH: Table = Table {
             kind: Kind::Flag,
             default: "false",
             example: "true",
-            about: "approle: secret_id is a wrapping token, which is unwrapped once.",
+            about: "approle: secret_id is a wrapping token, which is unwrapped once; what it held is kept in memory for the logins that follow.",
         },
         Key {
             name: "username",

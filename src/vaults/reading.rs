@@ -6,6 +6,7 @@ use crate::settings::{SecretSource, VaultMethod};
 use crate::vault::Credentials;
 
 /// The secrets of a login, read.
+#[derive(Clone)]
 pub(crate) enum Read {
     Token(Secret),
     AppRole(Secret, Option<Secret>),
@@ -52,9 +53,7 @@ impl Read {
     pub(crate) fn credentials<'a>(&'a self, method: &'a VaultMethod) -> Credentials<'a> {
         match (self, method) {
             (Self::Token(token), _) => Credentials::Token(token),
-            (Self::AppRole(role_id, secret_id), VaultMethod::AppRole { wrapped, .. }) => {
-                Credentials::AppRole { role_id, secret_id: secret_id.as_ref(), wrapped: *wrapped }
-            }
+            (Self::AppRole(role_id, secret_id), _) => Credentials::AppRole { role_id, secret_id: secret_id.as_ref() },
             (Self::Password(password), VaultMethod::Userpass { username, .. }) => {
                 Credentials::Userpass { username, password }
             }

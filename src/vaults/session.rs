@@ -21,6 +21,7 @@ use crate::vaults::patience::Patience;
 use crate::vaults::reading::Read;
 use crate::vaults::refusal::{Account, Refusals, account_at};
 use crate::vaults::waits::{MARGIN, end_of_use, renewal_after, wait, whole_wait};
+use crate::vaults::wrapping::Unwrapped;
 
 /// How many requests are under way at one server at most.
 const AT_A_TIME: usize = 8;
@@ -54,6 +55,7 @@ struct Standing {
     /// Whether what was kept from before was looked at.
     recalled: bool,
     failed: Option<Failed>,
+    unwrapped: Unwrapped,
 }
 
 #[derive(Clone)]
@@ -131,7 +133,7 @@ impl Session {
             standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
             return Err(why);
         }
-        match self.log_in(read).await {
+        match self.log_in(read, &mut standing.unwrapped).await {
             Ok(lease) => {
                 if let VaultMethod::Token { .. } = self.server.login.method {
                     debug!(vault = %self.server.name, "a token for Vault was read");
@@ -176,14 +178,17 @@ impl Session {
         format!("vault {}: the login was refused; the same credentials are tried again in {left}", self.server.name)
     }
 
-    async fn log_in(&self, read: Read) -> Result<Lease, String> {
+    async fn log_in(&self, read: Read, unwrapped: &mut Unwrapped) -> Result<Lease, String> {
         let VaultServer { login, .. } = &*self.server;
         let token = match &read {
             Read::Token(token) => Some(token),
             _ => None,
         };
         let vault = Vault::new(&self.common.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
-        let lease = vault.login(&login.mount, read.credentials(&login.method)).await;
+        let lease = match unwrapped.shown(&vault, &login.method, &read).await {
+            Ok(shown) => vault.login(&login.mount, shown.credentials(&login.method)).await,
+            Err(trouble) => Err(trouble),
+        };
         self.patience.heed(vault.unwelcome());
         match (lease, read) {
             (Ok(lease), _) => Ok(lease),

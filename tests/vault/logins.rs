@@ -75,6 +75,29 @@ fn a_wrapped_secret_id_is_unwrapped_once() {
 }
 
 #[test]
+fn what_was_unwrapped_serves_for_the_next_login_as_well() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let door = Door::before(&bao.address());
+    let (role, _) = bao.app_role("secret/data/psd2/*", &["token_ttl=2s", "token_max_ttl=2s"]);
+    let wrapped = bao.json(&["write", "-wrap-ttl=5m", "-f", "auth/approle/role/tokend/secret-id"]);
+    setup.write("secrets/role", &role);
+    setup.write("secrets/secret-id", wrapped["wrap_info"]["token"].as_str().unwrap());
+    let server = format!("[vaults.main]\naddress = \"{}\"\nauth = {{ {APP_ROLE}, wrapped = true }}\n", door.address());
+    setup.configure(&[server, setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
+    let daemon = setup.run_ready();
+    let asked = |path: &str| door.asked().iter().filter(|asked| asked.ends_with(path)).count();
+    wait_until("its life is over and it logged in again", || {
+        daemon.post("/v1/tokens/api/refresh");
+        asked("/login") >= 2
+    });
+    daemon.wait_ready();
+    let held = daemon.get("/v1/tokens/api").json()["access_token"].clone();
+    wait_until("the newest is there", || bao.secret("secret/psd2/api")["access_token"] == held);
+    assert_eq!(asked("/unwrap"), 1);
+}
+
+#[test]
 fn userpass() {
     let Some(bao) = Bao::or_skip() else { return };
     bao.app_role("secret/data/psd2/*", &[]);
