@@ -1,6 +1,7 @@
 //! What is wanted of a place at a server, and what came of it.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::settings::VaultPlace;
 use crate::sink::vault::{Put, VaultPut, put};
@@ -59,7 +60,11 @@ impl Session {
         let spent = token;
         let token = self.token(Some(&spent)).await?;
         if token.same_as(&spent) {
+            self.spent.store(true, Ordering::Relaxed);
             return Err(told(&format!("{denied}; the token that auth names holds no more: put another one there")));
+        }
+        if self.spent.swap(false, Ordering::Relaxed) {
+            self.tell();
         }
         let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
         self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))

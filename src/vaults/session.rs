@@ -2,6 +2,7 @@
 //! after one that failed nobody tries again before its time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     pub(super) places: Semaphore,
     pub(super) patience: Patience,
     account: Account,
+    /// Whether the token that somebody gave us holds no more.
+    pub(super) spent: AtomicBool,
     /// What we wrote last: over that the next generation goes without reading first.
     pub(super) written: std::sync::Mutex<BTreeMap<VaultPlace, Written>>,
     this: Weak<Session>,
@@ -81,6 +84,7 @@ impl Session {
             standing: Mutex::default(),
             places: Semaphore::new(AT_A_TIME),
             patience: Patience::default(),
+            spent: AtomicBool::new(false),
             written: std::sync::Mutex::default(),
             this: this.clone(),
         })
@@ -153,7 +157,7 @@ impl Session {
     }
 
     /// What waits for a login need not wait any longer.
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         if let Some(inbox) = self.common.listener.get().cloned() {
             let name = self.server.name.clone();
             tokio::spawn(async move { inbox.logged_in(name).await });

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -11,11 +12,13 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
+use tokend::clock::now;
+use tokend::time::Timestamp;
 
 use crate::bao::{Bao, ROOT, certificate};
 use crate::door::Door;
 use crate::outage::{Outage, configure, vault_with_role};
-use crate::setup::{Setup, wait_until};
+use crate::setup::{Setup, wait_for, wait_until};
 use crate::sinks::token;
 
 fn vault(bao: &Bao, auth: &str) -> String {
@@ -120,6 +123,35 @@ fn a_token_from_a_file_that_somebody_else_renews() {
     setup.write("secrets/token", &made());
     daemon.post("/v1/tokens/api/refresh");
     wait_until("the next generation is there", || bao.secret("secret/psd2/api")["generation"] == 2);
+}
+
+#[test]
+fn all_that_wait_are_hurried_by_a_token_that_takes_the_place_of_a_spent_one() {
+    let Some(bao) = Bao::or_skip() else { return };
+    bao.app_role("secret/data/psd2/*", &[]);
+    let made = || bao.json(&["token", "create", "-policy=tokend"])["auth"]["client_token"].as_str().unwrap().to_owned();
+    let (first, setup) = (made(), Setup::new());
+    setup.write("secrets/token", &first);
+    let server = vault(&bao, "method = \"token\", token = { file = \"@DIR@/secrets/token\" }");
+    let tokens = ["one", "two"]
+        .map(|name| setup.oauth2(name, "") + &token(name, &format!("{{ vault = \"secret/psd2/{name}\" }}")));
+    setup.configure(&[server, tokens.concat()]);
+    let daemon = setup.run_ready();
+    bao.run(&["token", "revoke", &first]);
+    let next_of_two = || {
+        let next = daemon.slot("two").tokens.remove(0).sinks.remove(0).next_attempt;
+        next.and_then(|next| Timestamp::parse_rfc3339(&next))
+    };
+    daemon.post("/v1/tokens/two/refresh");
+    let next = wait_for("it waits for a quarter of a minute", || {
+        // Each counts as an attempt, and the wait after it is longer.
+        daemon.post("/v1/reload");
+        next_of_two().filter(|next| now().until(*next) > Duration::from_secs(15))
+    });
+    setup.write("secrets/token", &made());
+    daemon.post("/v1/tokens/one/refresh");
+    wait_until("the other is there as well", || bao.secret("secret/psd2/two")["generation"] == 2);
+    assert!(now() < next, "it was tried at its own time");
 }
 
 #[test]
