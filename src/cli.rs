@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the program, and the exit code that says what came of it.
 
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -215,7 +217,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(fatal) => {
             for line in &fatal.lines {
-                eprintln!("{line}");
+                complain(line);
             }
             ExitCode::from(fatal.code)
         }
@@ -247,12 +249,17 @@ fn dispatch(command: Command) -> Result<u8, Fatal> {
     }
 }
 
+/// Says `line` on stderr; where nobody hears it, that is no reason to end otherwise.
+pub(crate) fn complain(line: &dyn Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// A panic is a bug: it ends the program with 70 and says where, not what (it may quote a secret).
 #[expect(clippy::disallowed_methods, reason = "a thread's panic must end the process, not the thread")]
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        eprintln!("tokend: a bug{place}; please report it");
+        complain(&format_args!("tokend: a bug{place}; please report it"));
         std::process::exit(i32::from(SOFTWARE));
     }));
 }

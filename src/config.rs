@@ -36,6 +36,7 @@ use std::sync::Arc;
 pub use crate::config::difference::Changes;
 #[cfg(test)]
 pub use crate::config::keys::accepted_keys;
+pub use crate::config::variables::is_ours;
 
 use crate::config::compile::Compiled;
 use crate::config::files::{Named, Part, Sections, merge, sections};
@@ -50,7 +51,7 @@ use crate::config::variables::Variables;
 use crate::name::{Name, SinkId};
 use crate::preset::Preset;
 use crate::problem::Problem;
-use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer};
+use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer, default_state_dir};
 use crate::slot::Slot;
 
 /// More is not read twice.
@@ -102,8 +103,20 @@ impl Config {
     ///
     /// Errors: every problem found, in the order of the files.
     pub fn parse(sources: &[SourceText], environment: &[(String, String)]) -> Result<Self, Vec<Problem>> {
+        Self::parse_readable(sources, environment, &[])
+    }
+
+    /// The same where something else could not be read: it is wrong as well, and what is missing may stand
+    /// there.
+    ///
+    /// Errors: every problem found, `unread` first.
+    pub fn parse_readable(
+        sources: &[SourceText],
+        environment: &[(String, String)],
+        unread: &[Problem],
+    ) -> Result<Self, Vec<Problem>> {
         let built_in = BuiltIn { names: Preset::built_in_names(), find: &Preset::built_in };
-        Self::parse_with(sources, environment, built_in)
+        Self::parse_with((sources, environment), unread, built_in)
     }
 
     /// What `[daemon]` seems to say, by the main file as far as its first provider or token and by the
@@ -125,23 +138,26 @@ impl Config {
     }
 
     fn parse_with(
-        sources: &[SourceText],
-        environment: &[(String, String)],
+        (sources, environment): (&[SourceText], &[(String, String)]),
+        unread: &[Problem],
         built_in: BuiltIn<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let variables = variables::ours(environment);
         let places = Places::new(sources, variables.iter().map(|(name, _)| *name).collect());
         let mut problems = Problems::new(&places);
+        if !unread.is_empty() {
+            problems.sources_are_partial();
+        }
         let documents = files::parse(sources, &mut problems);
         let sections = sections(&documents, &mut problems);
         let names: Vec<&str> = sections.providers.keys().copied().collect();
         let vaults: Vec<&str> = sections.vaults.keys().copied().collect();
-        let variables = variables::sort(&variables, (&names, &vaults), &mut problems);
+        let mut variables = variables::sort(&variables, (&names, &vaults), &mut problems);
+        variables.state_dir =
+            default_state_dir(|name| Some(environment.iter().find(|(known, _)| known == name)?.1.clone().into()));
         let config = Self::read(&sections, &variables, built_in, &mut problems);
-        match problems.finish() {
-            none if none.is_empty() => Ok(config),
-            all => Err(all),
-        }
+        let all: Vec<Problem> = unread.iter().cloned().chain(problems.finish()).collect();
+        if all.is_empty() { Ok(config) } else { Err(all) }
     }
 
     /// What the tables say. It is whole if there were no problems.
@@ -165,7 +181,13 @@ impl Config {
         compile::check_accounts(&providers, problems);
         let tokens = read_tokens(&sections.tokens, &providers, problems);
         compile::check_sinks(&tokens, &vaults, problems);
-        OwnFiles::new(&daemon, &providers, vaults.values().map(AsRef::as_ref), problems).check(&tokens, problems);
+        OwnFiles::new(
+            (&daemon, variables.state_dir.as_deref()),
+            &providers,
+            vaults.values().map(AsRef::as_ref),
+            problems,
+        )
+        .check(&tokens, problems);
         follow::check_places(&tokens, problems);
         let compiled = compile::slots(tokens, &providers, daemon.persist, problems);
         let accounts = providers.into_values().filter_map(|draft| draft.account);

@@ -100,6 +100,10 @@ impl Scratch {
         };
         DirBuilder::new().recursive(named).mode(0o700).create(&path).map_err(cannot)?;
         let path = path.canonicalize().map_err(cannot)?;
+        if !configuration::may_have(&path).map_err(cannot)? {
+            let line = format!("{} holds something that no demo wrote: name an empty directory", path.display());
+            return Err(Fatal::new(CANNOT_CREATE, line));
+        }
         Ok(Self { path, named })
     }
 

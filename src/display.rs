@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
-use crate::fatal::{Fatal, SOFTWARE};
+use crate::fatal::{CANNOT_CREATE, Fatal, SOFTWARE};
 
 pub mod standing;
 
@@ -37,7 +37,7 @@ pub fn print_while_read(text: &str) -> Result<Reading, Fatal> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(Reading::GoesOn),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reading::HasEnded),
-        Err(error) => Err(Fatal::new(SOFTWARE, format!("cannot write to standard output: {error}"))),
+        Err(error) => Err(Fatal::new(CANNOT_CREATE, format!("cannot write to standard output: {error}"))),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Ask {
     pub scopes: Vec<String>,
     /// Which of the provider's client secrets to use, counted from 0.
     pub secret_choice: usize,
+    /// How many of them were refused, or passed over, since the last one that worked.
+    pub refused: usize,
     /// Whether it is asked before it is due (an admin, a wider union, a schedule).
     pub forced: bool,
 }

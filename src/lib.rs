@@ -55,6 +55,9 @@
 //! [`preset`]. How a file is written: [`disk`]. A word of the configuration: [`settings`], then
 //! [`config`]. A line of the log: `world/telling.rs`. A metric: `metrics/exposition.rs`. The life of a process: [`life`].
 
+// Where nobody listens they end the program: `cli::complain`.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
+
 pub mod access_token;
 pub mod agenda;
 pub mod blocking;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::config::{Config, Privacy, SourceText};
+use crate::config::{Config, Privacy, SourceText, is_ours};
 use crate::config_files;
 use crate::fatal::{CONFIG, Fatal};
+use crate::problem::{Place, Problem};
 use crate::settings::DaemonSettings;
 
 /// Where the configuration is when nobody says so.
@@ -27,7 +28,9 @@ pub fn load(path: &Path) -> Result<Config, Fatal> {
 
 /// A configuration as it is written: all its files, and the environment.
 pub struct Texts {
-    sources: Result<Vec<SourceText>, String>,
+    sources: Vec<SourceText>,
+    /// What cannot be read.
+    unread: Vec<Problem>,
     environment: Vec<(String, String)>,
 }
 
@@ -35,24 +38,31 @@ impl Texts {
     /// Reads what is at `path` now. What cannot be read is told when it is parsed.
     #[must_use]
     pub fn read(path: &Path) -> Self {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self { sources: config_files::read(path).map_err(|why| why.to_string()), environment }
+        let (sources, mut unread) = config_files::read(path);
+        let mut environment = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => environment.push((name, value)),
+                (Ok(name), Err(_)) if is_ours(&name) => {
+                    unread.push(Problem { place: Place::Variable(name), text: "its value is not UTF-8 text".into() });
+                }
+                _ => {}
+            }
+        }
+        Self { sources, unread, environment }
     }
 
     /// What `[daemon]` seems to say; see `Config::glance`.
     #[must_use]
     pub fn glance(&self) -> Option<DaemonSettings> {
-        Config::glance(self.sources.as_ref().ok()?, &self.environment)
+        self.unread.is_empty().then(|| Config::glance(&self.sources, &self.environment))?
     }
 
     /// What they say.
     ///
     /// Errors: all problems, one a line (exit 78).
     pub fn parse(&self) -> Result<Config, Fatal> {
-        let sources = self.sources.as_ref().map_err(|why| Fatal::new(CONFIG, why))?;
-        Config::parse(sources, &self.environment)
+        Config::parse_readable(&self.sources, &self.environment, &self.unread)
             .map_err(|problems| Fatal { code: CONFIG, lines: problems.iter().map(ToString::to_string).collect() })
     }
 
@@ -65,13 +75,13 @@ impl Texts {
             digest.update(&(bytes.len() as u64).to_le_bytes());
             digest.update(bytes);
         };
-        match &self.sources {
-            Ok(sources) => sources.iter().for_each(|source| {
-                part(source.path.as_os_str().as_encoded_bytes());
-                part(source.text.as_bytes());
-                part(&[readers(source.privacy)]);
-            }),
-            Err(why) => part(why.as_bytes()),
+        for source in &self.sources {
+            part(source.path.as_os_str().as_encoded_bytes());
+            part(source.text.as_bytes());
+            part(&[readers(source.privacy)]);
+        }
+        for problem in &self.unread {
+            part(problem.to_string().as_bytes());
         }
         let digest = digest.finish();
         digest.as_ref().iter().take(FINGERPRINT).fold(String::new(), |mut text, byte| {

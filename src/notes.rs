@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::Mode;
+use rustix::process::getegid;
 
 use crate::config::Config;
 use crate::disk::{group, user};
@@ -25,6 +26,9 @@ use crate::sink::template_file;
 use crate::slot::Slot;
 use crate::template;
 use crate::template::Fault;
+
+/// The group of a packaged daemon.
+const OWN_GROUP: &str = "tokend";
 
 /// One line for everything that is missing on this host now.
 #[must_use]
@@ -172,9 +176,11 @@ fn missing_tls(files: &TlsFiles) -> impl Iterator<Item = String> {
 fn missing_secret(source: &SecretSource) -> Option<String> {
     match source {
         SecretSource::File(path) => missing_file(path),
-        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
-            Some(format!("the variable {name} is not set here"))
-        }
+        SecretSource::Env(name) => match std::env::var_os(name) {
+            None => Some(format!("the variable {name} is not set here")),
+            Some(value) if value.is_empty() => Some(format!("the variable {name} is empty here")),
+            Some(_) => None,
+        },
         SecretSource::Credential(name) if std::env::var_os("CREDENTIALS_DIRECTORY").is_none() => {
             Some(format!("the credential {name} comes from systemd: `tokend check --unit` prints its LoadCredential="))
         }
@@ -189,10 +195,18 @@ fn missing_secret(source: &SecretSource) -> Option<String> {
 /// Only what is so whoever asks: the person who checks is seldom the daemon's user.
 fn missing_file(path: &Path) -> Option<String> {
     let shown = path.display();
+    let own_group = |gid| gid == getegid().as_raw() || group(OWN_GROUP).is_ok_and(|own| own.as_raw() == gid);
     match path.metadata() {
+        Ok(data) if !data.is_file() => Some(format!("{shown} is no regular file")),
+        Ok(data) if data.len() == 0 => Some(format!("{shown} is empty, and an empty secret is not a secret")),
         Ok(data) if Mode::from_raw_mode(data.mode()).contains(Mode::ROTH) => {
             Some(format!("everyone on this host can read {shown}: chmod 0600 it and chown it to the daemon's user"))
         }
+        Ok(data) if Mode::from_raw_mode(data.mode()).contains(Mode::RGRP) && !own_group(data.gid()) => Some(format!(
+            "group {} can read {shown}, and may only if it is the daemon's own: else chmod 0600 it and chown it to the \
+             daemon's user",
+            data.gid()
+        )),
         Err(error) if error.kind() == ErrorKind::NotFound => Some(format!("the file {shown} does not exist")),
         _ => None,
     }

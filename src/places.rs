@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rustix::fs::{FsWord, statfs};
 
 use crate::fatal::{CANNOT_CREATE, Fatal};
-use crate::settings::{DaemonSettings, SocketSetting};
+use crate::settings::{DaemonSettings, SocketSetting, default_state_dir, first_directory};
 
 /// Where a packaged daemon's socket is.
 const SYSTEM_RUNTIME_DIR: &str = "/run/tokend";
@@ -30,11 +30,12 @@ impl Places {
     ///
     /// Errors: nobody says where the state is to live (exit 73).
     pub fn find(settings: &DaemonSettings) -> Result<Self, Fatal> {
-        let state_dir = settings.state_dir.clone().or_else(default_state_dir).ok_or_else(|| {
-            let line = "nobody says where the state lives: set daemon.state_dir in the configuration, or run as a \
+        let state_dir =
+            settings.state_dir.clone().or_else(|| default_state_dir(|name| var_os(name))).ok_or_else(|| {
+                let line = "nobody says where the state lives: set daemon.state_dir in the configuration, or run as a \
                         systemd service with StateDirectory=tokend";
-            Fatal::new(CANNOT_CREATE, line)
-        })?;
+                Fatal::new(CANNOT_CREATE, line)
+            })?;
         let runtime_dir = runtime_dir();
         let socket = match &settings.socket {
             SocketSetting::Off => None,
@@ -79,15 +80,8 @@ pub fn default_socket() -> PathBuf {
     }
 }
 
-/// The first of a colon-separated list that systemd sets.
 fn directory(variable: &str) -> Option<PathBuf> {
-    let value = var_os(variable).filter(|value| !value.is_empty())?;
-    std::env::split_paths(&value).next().filter(|path| path.is_absolute())
-}
-
-fn default_state_dir() -> Option<PathBuf> {
-    let home = || directory("HOME").map(|home| home.join(".local/state"));
-    directory("STATE_DIRECTORY").or_else(|| directory("XDG_STATE_HOME").or_else(home).map(|dir| dir.join("tokend")))
+    first_directory(&var_os(variable)?)
 }
 
 fn runtime_dir() -> Option<PathBuf> {

@@ -6,10 +6,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
-
-/// A key made of fewer characters could be guessed.
-pub const SHORTEST_KEY: usize = 16;
+use crate::secret::{Secret, long_enough};
 
 const TAG: usize = 16;
 
@@ -24,10 +21,8 @@ pub struct BrokenSeal;
 impl SealingKey {
     /// The key that follows from `secret`, which may be of any length from 16 bytes.
     pub fn from_secret(secret: &Secret) -> Result<Self, String> {
+        long_enough(secret.expose())?;
         let secret = secret.expose().as_bytes();
-        if secret.len() < SHORTEST_KEY {
-            return Err(format!("a key of fewer than {SHORTEST_KEY} characters could be guessed: take a longer one"));
-        }
         let mut key = Zeroizing::new([0; 32]);
         Salt::new(HKDF_SHA256, b"tokend state, version 1")
             .extract(secret)

@@ -9,6 +9,19 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
+/// A key made of fewer bytes could be guessed.
+const SHORTEST_KEY: usize = 16;
+
+/// Whether a key may be made of `text`.
+///
+/// Errors: what to do.
+pub fn long_enough(text: &str) -> Result<(), String> {
+    if text.len() < SHORTEST_KEY {
+        return Err(format!("a key of fewer than {SHORTEST_KEY} characters could be guessed: take a longer one"));
+    }
+    Ok(())
+}
+
 impl Secret {
     /// Takes `text` into custody.
     #[must_use]

@@ -114,8 +114,8 @@ pub enum OpenError {
         /// Its schema.
         found: i64,
     },
-    /// `state_key` is none. Exit 78.
-    #[error("state_key: {0}")]
+    /// What `state_key` names is none. Exit 73.
+    #[error("daemon.state_key: {0}")]
     BadKey(String),
 }
 

@@ -123,7 +123,7 @@ impl RealWorld {
         self.store
     }
 
-    fn issue(&self, slot: Arc<Slot>, ask: Ask) {
+    fn issue(&self, slot: Arc<Slot>, mut ask: Ask) {
         let (providers, vaults, home) = (Arc::clone(&self.providers), self.vaults.clone(), self.home.clone());
         let counts = self.metrics.counts().clone();
         let timeline = Timeline::present();
@@ -134,7 +134,7 @@ impl RealWorld {
                 let result = JobResult::Looked { ask, looked_at, found };
                 return home.send(timeline, Outcome { identity: slot.identity.clone(), result });
             }
-            let (asked_at, answer) = match vaults.secrets_for(&slot, ask.secret_choice).await {
+            let (asked_at, answer) = match vaults.secrets_for(&slot, &mut ask).await {
                 Ok(secrets) => {
                     let began = now();
                     let answered = providers.ask(&slot, &ask, &secrets, &now).await;

@@ -45,7 +45,7 @@ fn holding(slot: &Slot, lifetime: Duration, generation: u64) -> Entry {
 
 /// When the next attempt may be made after `attempts` failures in a row at `NOW`.
 fn wait_after(slot: &Slot, mut entry: Entry, failure: &Failure, attempts: u32) -> Duration {
-    let ask = Ask { scopes: Vec::new(), secret_choice: 0, forced: false };
+    let ask = Ask { scopes: Vec::new(), secret_choice: 0, refused: 0, forced: false };
     for _ in 0..attempts {
         let result = JobResult::Issued { ask: ask.clone(), asked_at: NOW, answer: Err(failure.clone()) };
         let _ = record(slot, &mut entry, result, NOW);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::access_token::Generation;
 use crate::cli::asking::ask;
+use crate::cli::complain;
 use crate::cli::run::{protect, runtime};
 use crate::clock;
 use crate::config::Config;
@@ -86,7 +87,7 @@ async fn fetch_exclusive(
     let mut entry = stored.unwrap_or_else(|| Entry::new(slot.identity.clone()));
     adopt_stored(&mut entry);
     if let Some(lost) = lost {
-        eprintln!("{lost}");
+        complain(&lost);
         note_lost_state(&mut entry, clock::now());
     }
     if !entry.recalled {
@@ -118,7 +119,7 @@ fn busy(fatal: Fatal, name: &Name) -> Fatal {
 
 /// Asks once and notes what came of it; where there is a store, the intention is saved first.
 async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>, vaults: &Vaults) -> Result<(), Fatal> {
-    let (_, ask) = next_issue(slot, entry, clock::now());
+    let (_, mut ask) = next_issue(slot, entry, clock::now());
     if let Some(followed) = slot.follows() {
         let (looked_at, found) = look(followed, vaults, &clock::now).await;
         record(slot, entry, JobResult::Looked { ask, looked_at, found }, clock::now());
@@ -126,17 +127,17 @@ async fn ask_once(slot: &Slot, entry: &mut Entry, store: Option<&Store>, vaults:
     }
     begin(entry, &ask, clock::now());
     save(slot, entry, store).await?;
-    let (asked_at, answer) = ask_provider(slot, &ask, vaults).await;
+    let (asked_at, answer) = ask_provider(slot, &mut ask, vaults).await;
     record(slot, entry, JobResult::Issued { ask, asked_at, answer }, clock::now());
     save(slot, entry, store).await
 }
 
 async fn ask_provider(
     slot: &Slot,
-    ask: &Ask,
+    ask: &mut Ask,
     vaults: &Vaults,
 ) -> (crate::time::Timestamp, Result<crate::access_token::Issued, Failure>) {
-    match vaults.secrets_for(slot, ask.secret_choice).await {
+    match vaults.secrets_for(slot, ask).await {
         Ok(secrets) => Providers::new(Http::new()).ask(slot, ask, &secrets, &clock::now).await,
         Err(why) => (clock::now(), Err(Failure::NotReady(why))),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::cli::complain;
 use crate::command::keep_descriptors;
 use crate::daemon::Until;
 use crate::fatal::{CANNOT_CREATE, CONFIG, Fatal, SOFTWARE, TRY_AGAIN};
@@ -64,7 +65,7 @@ pub(crate) fn protect() {
 fn judge(status: &Status) -> u8 {
     let failed = failures(status);
     for line in &failed {
-        eprintln!("{line}");
+        complain(line);
     }
     if failed.is_empty() { 0 } else { TRY_AGAIN }
 }

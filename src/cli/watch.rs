@@ -12,6 +12,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, tcgetattr, 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::asking::ask;
+use crate::cli::complain;
 use crate::display::standing::lines;
 use crate::display::{Reading, is_coloured, print_while_read};
 use crate::fatal::{Fatal, SOFTWARE};
@@ -71,7 +72,7 @@ impl Picture {
         match (self, status) {
             (Self::Json, Ok(status)) => json_line(status),
             (Self::Json, Err(gone)) => {
-                eprintln!("{gone}");
+                complain(&gone);
                 Ok(String::new())
             }
             (_, Ok(status)) => Ok(self.table(&lines(status, is_coloured()))),

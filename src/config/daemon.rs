@@ -7,6 +7,7 @@ use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, near, shown};
 use crate::config::read::{Section, choice, duration, expected, file_path, flag, mode, path, strings, text};
 use crate::config::secret_source::one;
+use crate::secret::long_enough;
 use crate::settings::{Admins, DaemonSettings, LogFormat, LogSettings, Persist, SocketSetting};
 
 /// What holds in `[daemon]` unless something else is said.
@@ -43,7 +44,7 @@ pub fn daemon(section: Section<'_, '_>, problems: &mut Problems<'_>) -> DaemonSe
         socket_mode: section.read("socket_mode", problems, mode),
         metrics: section.read("metrics", problems, listen_address),
         persist: section.read("persist", problems, persist).unwrap_or_default(),
-        state_key: state_key.and_then(|node| one(node, "state_key", &|_| Ok(()), problems)),
+        state_key: state_key.and_then(|node| one(node, "state_key", &long_enough, problems)),
         ready_timeout: section.read("ready_timeout", problems, duration),
         admins,
         audit_reads: section.read("audit_reads", problems, flag).unwrap_or_default(),

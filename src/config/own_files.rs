@@ -19,20 +19,23 @@ const OF_THE_STATE: [&str; 3] = ["state.db", "state.key", "tokend.lock"];
 #[derive(Default)]
 pub struct OwnFiles {
     named: HashMap<PathBuf, String>,
-    state_dir: PathBuf,
+    state_dirs: Vec<PathBuf>,
     parts: PathBuf,
 }
 
 impl OwnFiles {
     /// What the configuration is and what its tables name, but for those of the tokens.
     pub fn new<'v>(
-        daemon: &DaemonSettings,
+        (daemon, default_state_dir): (&DaemonSettings, Option<&Path>),
         providers: &Providers<'_>,
         vaults: impl Iterator<Item = &'v VaultServer>,
         problems: &Problems<'_>,
     ) -> Self {
-        let mut own =
-            Self { state_dir: daemon.state_dir.clone().unwrap_or_else(|| STATE_DIR.into()), ..Self::default() };
+        let state_dirs = match &daemon.state_dir {
+            Some(named) => vec![named.clone()],
+            None => default_state_dir.into_iter().chain([Path::new(STATE_DIR)]).map(Path::to_owned).collect(),
+        };
+        let mut own = Self { state_dirs, ..Self::default() };
         for file in problems.places().files() {
             own.name(file, || "the configuration".into());
         }
@@ -74,8 +77,10 @@ impl OwnFiles {
 
     fn what_is(&self, path: &Path) -> Option<&str> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let of_the_state =
-            || path.parent() == Some(&self.state_dir) && OF_THE_STATE.iter().any(|begins| name.starts_with(begins));
+        let of_the_state = || {
+            self.state_dirs.iter().any(|dir| path.parent() == Some(dir))
+                && OF_THE_STATE.iter().any(|begins| name.starts_with(begins))
+        };
         let part = || path.extension().is_some_and(|it| it == "toml") && path.parent() == Some(&self.parts);
         match self.named.get(path) {
             Some(what) => Some(what),

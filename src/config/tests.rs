@@ -20,7 +20,7 @@ fn source(path: &str, text: &str) -> SourceText {
 
 fn parse_all(sources: &[SourceText], environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    Config::parse_with(sources, &environment, built_in())
+    Config::parse_with((sources, &environment), &[], built_in())
 }
 
 fn parse(text: &str) -> Result<Config, Vec<Problem>> {

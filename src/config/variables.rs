@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::config::node::{Content, Entry, Node, Table};
 use crate::config::place::At;
@@ -22,11 +23,18 @@ pub struct Variables<'a> {
     pub providers: BTreeMap<String, Table<'a>>,
     /// Of `[vaults.*]`, by name.
     pub vaults: BTreeMap<String, Table<'a>>,
+    /// Where the state is unless `[daemon]` says so.
+    pub state_dir: Option<PathBuf>,
 }
 
-/// The variables that are ours, by name: those that begin with `TOKEND_` and contain `__`.
+/// Whether the variable called `name` is ours: it begins with `TOKEND_` and contains `__`.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with("TOKEND_") && name.contains("__")
+}
+
+/// The variables that are ours, by name.
 pub fn ours(environment: &[(String, String)]) -> Vec<Variable<'_>> {
-    let is_ours = |name: &str| name.starts_with("TOKEND_") && name.contains("__");
     let mut ours: Vec<_> =
         environment.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (&**name, &**value)).collect();
     ours.sort_unstable();

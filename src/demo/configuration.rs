@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, read_to_string};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -10,6 +10,14 @@ use std::path::Path;
 use crate::demo::standin::{
     CORE_BANKING, OPEN_PAYMENTS, PLAIN_ID, Standin, VIPPS, VIPPS_PARTNER, VIPPS_SUBSCRIPTION_KEYS, Vendor,
 };
+
+/// Whether a demo may have `dir`: there is nothing in it, or what another demo wrote.
+pub(crate) fn may_have(dir: &Path) -> io::Result<bool> {
+    match read_to_string(dir.join("tokend.toml")) {
+        Ok(text) => Ok(text.lines().next() == TEMPLATE.lines().next()),
+        Err(_) => Ok(dir.read_dir()?.next().is_none()),
+    }
+}
 
 /// Writes `tokend.toml` and the files with secrets into `dir`.
 pub(crate) fn write(dir: &Path, standin: &Standin) -> io::Result<()> {

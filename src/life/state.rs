@@ -72,8 +72,8 @@ pub async fn open_state(config: &Config, places: &Places, vaults: &Vaults) -> Re
 fn open(looked: Result<Looked, OpenError>) -> Result<Opened, Fatal> {
     let mut opened = looked.and_then(|looked| looked.open(clock::now())).map_err(|error| {
         let code = match error {
-            OpenError::CannotCreate(_) | OpenError::HeldBy { .. } => CANNOT_CREATE,
-            OpenError::NewerSchema { .. } | OpenError::BadKey(_) => CONFIG,
+            OpenError::CannotCreate(_) | OpenError::HeldBy { .. } | OpenError::BadKey(_) => CANNOT_CREATE,
+            OpenError::NewerSchema { .. } => CONFIG,
         };
         Fatal::new(code, error.to_string())
     })?;

@@ -451,7 +451,7 @@ fn a_departed_slot_is_remembered_until_token_and_budget_have_run_out() {
 
 #[test]
 fn an_intention_found_at_start_counts_as_possibly_issued_and_is_repeated_only_when_due() {
-    let ask = |slot: &Slot, forced| Ask { scopes: slot.scopes.clone(), secret_choice: 0, forced };
+    let ask = |slot: &Slot, forced| Ask { scopes: slot.scopes.clone(), secret_choice: 0, refused: 0, forced };
     for (what, slot, killed_at, forced, repeated_at) in [
         ("a renewal is due", plain_slot(), 3540, false, 3541),
         ("an admin's refresh is not", plain_slot(), 10, true, 3540),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::access_token::Generation;
+use crate::access_token::{Generation, Issued};
 use crate::fixtures::*;
 use crate::plan::next_issue;
 use crate::record::again::*;
@@ -136,6 +136,28 @@ fn another_configuration_wakes_what_was_refused_and_not_what_was_asked_for_patie
     answer(&slot, &mut entry, Err(busy(429, Some(300))), at(1001));
     try_refused_again(&mut entry, at(1002));
     assert_eq!(next(&slot, &entry, at(1002)), at(1301));
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_passed_over_and_refused_ones_are_not_shown_again_sooner_for_that() {
+    let mut slot = plain_slot();
+    slot.provider = Arc::new(provider_with_secrets("bank", 3));
+    let mut entry = nothing_known(&slot);
+    let no_file = Failure::NotReady("there is no such file".into());
+    for wait in [5, 20, 60] {
+        assert_eq!(next_ask(&slot, &entry, at(0)).secret_choice, 0);
+        // The second cannot be read, and the third was used.
+        let ask = Ask { secret_choice: 2, refused: 2, ..next_ask(&slot, &entry, at(0)) };
+        let result = JobResult::Issued { ask, asked_at: at(0), answer: Err(refused("invalid_client")) };
+        record(&slot, &mut entry, result, at(0));
+        assert_eq!(entry.secret.refused, 0, "none is left");
+        assert!(matches!(&entry.standing, Standing::Failing(retry) if retry.not_before == at(wait)), "{entry:?}");
+    }
+    let mut entry = nothing_known(&slot);
+    for wait in [5.0, 20.0, 60.0] {
+        assert_eq!(waits(&slot, &mut entry, &refused("invalid_client"), 1, at(0)), [0.0]);
+        assert_eq!(waits(&slot, &mut entry, &no_file, 1, at(0)), [wait], "none of the others can be read");
+    }
 }
 
 #[test]

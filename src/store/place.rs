@@ -11,8 +11,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::disk::{Directory, Making, Wanted};
-use crate::seal::{SHORTEST_KEY, SealingKey, new_secret};
-use crate::secret::Secret;
+use crate::seal::{SealingKey, new_secret};
+use crate::secret::{Secret, long_enough};
 use crate::store::OpenError;
 use crate::time::Timestamp;
 
@@ -73,7 +73,7 @@ impl Place {
     pub fn kept_key(&self) -> Result<Option<SealingKey>, OpenError> {
         let content = self.directory.read(OsStr::new(KEY)).map_err(OpenError::CannotCreate)?;
         let text = content.as_deref().and_then(|content| std::str::from_utf8(content).ok()).map(str::trim_ascii_end);
-        let secret = text.filter(|text| text.len() >= SHORTEST_KEY).map(|text| Secret::new(text.to_owned()));
+        let secret = text.filter(|text| long_enough(text).is_ok()).map(|text| Secret::new(text.to_owned()));
         secret.map(|secret| SealingKey::from_secret(&secret).map_err(OpenError::CannotCreate)).transpose()
     }
 

@@ -200,13 +200,13 @@ impl TokenFacts {
 
 impl IntentionFacts {
     fn of(intention: &Intention) -> Self {
-        let Ask { scopes, secret_choice, forced } = intention.ask.clone();
+        let Ask { scopes, secret_choice, forced, .. } = intention.ask.clone();
         Self { at: intention.at, scopes, secret_choice, forced }
     }
 
     fn intention(self) -> Intention {
         let Self { at, scopes, secret_choice, forced } = self;
-        Intention { at, ask: Ask { scopes, secret_choice, forced } }
+        Intention { at, ask: Ask { scopes, secret_choice, refused: 0, forced } }
     }
 }
 

@@ -53,7 +53,7 @@ fn token(text: &str) -> AccessToken {
 
 /// An entry with something in every field.
 fn full(identity: &str) -> Entry {
-    let ask = Ask { scopes: vec!["a".into()], secret_choice: 2, forced: true };
+    let ask = Ask { scopes: vec!["a".into()], secret_choice: 2, refused: 0, forced: true };
     let held = Held { generation: Generation(6), expires_at: NOW, fingerprint: *b"0123456789abcdef" };
     let retry = SinkRetry { reason: "full".into(), attempts: 3, not_before: NOW, ahead: None, of_withdrawal: false };
     let receipt = Receipt {

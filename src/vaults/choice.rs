@@ -2,39 +2,42 @@
 
 use tracing::warn;
 
+use crate::job::Ask;
 use crate::preset::Secrets;
-use crate::secret::Secret;
-use crate::settings::SecretSource;
 use crate::slot::Slot;
 use crate::vaults::Vaults;
 
 impl Vaults {
-    /// Reads the secrets of a request: of every list the one that `choice` names, or the next that can be read.
+    /// Reads the secrets of a request: of every list the one that `ask` names. Where one cannot be read the
+    /// next of each list are taken, as long as they were not refused, and `ask` says so.
     ///
     /// Errors: which parameter's secret cannot be read, and why.
-    pub async fn secrets_for(&self, slot: &Slot, choice: usize) -> Result<Secrets, String> {
-        let mut secrets = Secrets::new();
-        for (parameter, sources) in &slot.provider.secrets {
-            let found = self.first_readable(sources, choice).await.map_err(|why| format!("{parameter}: {why}"))?;
-            secrets.extend(found.map(|secret| (parameter.clone(), secret)));
-        }
-        Ok(secrets)
-    }
-
-    async fn first_readable(&self, sources: &[SecretSource], choice: usize) -> Result<Option<Secret>, String> {
-        let (before, from) = sources.split_at(choice.min(sources.len().saturating_sub(1)));
+    pub async fn secrets_for(&self, slot: &Slot, ask: &mut Ask) -> Result<Secrets, String> {
+        let choices = slot.provider.secret_choices();
         let mut unreadable = None;
-        for source in from.iter().chain(before) {
-            match self.secret(source).await {
-                Ok(secret) => {
+        for passed_over in 0..choices.saturating_sub(ask.refused).max(1) {
+            let choice = (ask.secret_choice + passed_over) % choices;
+            match self.chosen(slot, choice).await {
+                Ok(secrets) => {
                     if let Some(reason) = unreadable {
                         warn!(reason, "a secret cannot be read; another one of its list is used");
                     }
-                    return Ok(Some(secret));
+                    (ask.secret_choice, ask.refused) = (choice, ask.refused + passed_over);
+                    return Ok(secrets);
                 }
                 Err(why) => drop(unreadable.get_or_insert(why)),
             }
         }
-        unreadable.map_or(Ok(None), Err)
+        Err(unreadable.unwrap_or_default())
+    }
+
+    async fn chosen(&self, slot: &Slot, choice: usize) -> Result<Secrets, String> {
+        let mut secrets = Secrets::new();
+        for (parameter, sources) in &slot.provider.secrets {
+            let Some(source) = sources.get(choice.min(sources.len().saturating_sub(1))) else { continue };
+            let secret = self.secret(source).await.map_err(|why| format!("{parameter}: {why}"))?;
+            secrets.insert(parameter.clone(), secret);
+        }
+        Ok(secrets)
     }
 }

@@ -152,6 +152,23 @@ fn a_demo_in_a_directory_is_looked_at_from_another_terminal_and_stays() {
     kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
     assert_eq!(wait_for("the demo ends", || child.0.try_wait().unwrap()).code(), Some(0));
     assert!(dir.join("tokend.toml").exists());
+    setup.write("secrets/mine", "mine");
+    let output = setup.command(&["demo", "--dir", setup.path("secrets").to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(73), "{said}");
+    assert!(said.contains("secrets holds something that no demo wrote: name an empty directory"), "{said}");
+}
+
+#[test]
+fn what_nobody_hears_ends_with_its_own_code() {
+    let setup = Setup::new();
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (arguments, code) in [(&["plan"][..], 78), (&["run"], 78), (&["get", "api"], 69)] {
+        let status = setup.command(arguments).stderr(full()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+    let status = setup.command(&["presets"]).stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(73), "the result could not be written");
 }
 
 #[test]
@@ -160,7 +177,7 @@ fn a_demo_that_cannot_be_shown_ends() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut demo = setup.command(&["demo"]).stdout(full).stderr(Stdio::null()).spawn().unwrap();
     let ended = wait_for("the demo ends", || demo.try_wait().unwrap());
-    assert_eq!(ended.code(), Some(70));
+    assert_eq!(ended.code(), Some(73));
 }
 
 /// A program that does not outlive its test.

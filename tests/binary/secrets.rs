@@ -31,11 +31,12 @@ fn when_the_first_secret_of_a_list_is_refused_the_next_is_tried_at_once() {
 fn a_secret_that_cannot_be_read_is_passed_over_for_the_next_of_its_list() {
     let setup = Setup::new();
     let provider = setup.oauth2("a", "");
-    let list = "[{ file = \"@DIR@/secrets/new\" }, { file = \"@DIR@/secrets/a\" }]";
+    let list = "[{ file = \"@DIR@/secrets/new\" }, { file = \"@DIR@/secrets/old\" }, { file = \"@DIR@/secrets/a\" }]";
     setup.configure(&[provider.replace("{ file = \"@DIR@/secrets/a\" }", list), setup.token("a", "a", "")]);
+    setup.write("secrets/old", "the secret of last year");
     let _daemon = setup.run_ready();
     let tally = setup.standin.journal().tally(Vendor::OAuth2);
-    assert_eq!((tally.refused, tally.issued), (0, 1));
+    assert_eq!((tally.refused, tally.issued), (1, 1), "none is shown twice");
     let said = setup.log();
     assert!(said.contains("secrets/new: there is no such file") && said.contains("another one of its list"), "{said}");
 }

@@ -99,7 +99,7 @@ impl Asked {
 
     /// Asks once.
     pub async fn ask_through(&self, providers: &Providers) -> Result<Issued, Failure> {
-        let ask = Ask { scopes: self.slot.scopes.clone(), secret_choice: 0, forced: false };
+        let ask = Ask { scopes: self.slot.scopes.clone(), secret_choice: 0, refused: 0, forced: false };
         let (asked_at, answer) = providers.ask(&self.slot, &ask, &self.secrets, &|| NOW).await;
         assert_eq!(asked_at, NOW);
         answer

@@ -87,7 +87,7 @@ fn keys_that_only_a_restart_takes_are_named() {
     let running = with("state_key = \"a key of the state\"", "");
     for (daemon, log, expected) in [
         ("state_key = \"a key of the state\"\nready_timeout = \"1s\"", "level = \"debug\"", &[][..]),
-        ("state_key = \"another key\"", "", &["daemon.state_key"]),
+        ("state_key = \"another key of the state\"", "", &["daemon.state_key"]),
         ("", "format = \"json\"", &["daemon.state_key", "log.format"]),
         (
             "state_key = \"a key of the state\"\nstate_dir = \"/x\"\nsocket = false\nsocket_mode = \"0600\"\nmetrics = \"[::1]:9464\"",

@@ -367,6 +367,12 @@ fn no_sink_is_a_file_that_the_daemon_needs() {
     for path in ["/s/made/state.db", "/s/token", "/e/secret.json", "/t/c"] {
         says(&text(path), "");
     }
+    let state_elsewhere = GOOD.replace("/run/tokend/tokens/a", "/srv/t/state.db");
+    let elsewhere = |state_directory: &str| {
+        told(parse_all(&[source("t.toml", &state_elsewhere)], &[("STATE_DIRECTORY", state_directory)]))
+    };
+    assert_eq!(elsewhere("/srv/u"), "");
+    assert!(elsewhere("/srv/t:/srv/u").contains("a file of the daemon's state"));
 }
 
 #[test]
