@@ -81,35 +81,72 @@ pub struct GroupForecast {
 #[must_use]
 pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
     let horizon = from + span.max(DAY);
-    let courses: Vec<(&Slot, Vec<Timestamp>)> =
-        config.slots.iter().map(|slot| (&**slot, course(slot, from, horizon))).collect();
-    let issuing = || courses.iter().filter(|(slot, _)| slot.follows().is_none());
-    let exclusive = courses.iter().filter(|(slot, _)| slot.policy.exclusive);
+    let courses: Vec<Course<'_>> = config.slots.iter().map(|slot| course(slot, from, horizon)).collect();
+    let issuing = || courses.iter().filter(|course| course.slot.follows().is_none());
+    let exclusive = courses.iter().filter(|course| course.slot.policy.exclusive);
     Forecast {
         from: from.to_string(),
         until: (from + span).to_string(),
-        slots: courses.iter().map(|(slot, moments)| slot_forecast(slot, moments, from + span)).collect(),
+        slots: courses.iter().map(|course| slot_forecast(course, from + span)).collect(),
         psu_contexts: groups(exclusive.clone(), context_of),
         endpoints: groups(issuing(), |slot| slot.endpoint().as_str().to_owned()),
-        notes: notes(exclusive.map(|(slot, moments)| (*slot, moments))),
+        notes: notes(&courses),
     }
 }
 
-/// The moments at which the provider of `slot` would be asked: never, where it follows.
-fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Vec<Timestamp> {
-    let mut moments = Vec::new();
-    if slot.follows().is_some() {
-        return moments;
-    }
-    let mut at = from;
+/// What would become of one slot.
+struct Course<'a> {
+    slot: &'a Slot,
+    /// When its provider is asked: never, where it follows.
+    moments: Vec<Timestamp>,
+    /// The first time in which it has no valid access token, because of its budget.
+    gap: Option<(Timestamp, Timestamp)>,
+}
+
+fn course(slot: &Slot, from: Timestamp, horizon: Timestamp) -> Course<'_> {
+    let (mut moments, mut gap) = (Vec::new(), None);
+    let mut at = if slot.follows().is_some() { horizon } else { from };
     while at < horizon && moments.len() < MOST_MOMENTS {
         moments.push(at);
         let token = imagined(slot, at, moments.len() as u64);
-        let scheduled = slot.schedule.as_ref().and_then(|schedule| schedule.next_after(at));
-        let next = renewal_of(slot, &token).min(scheduled.unwrap_or(Timestamp::NEVER));
-        at = next.max(at + Duration::from_secs(1));
+        let next = next_request(slot, &token, &moments).max(at + Duration::from_secs(1));
+        if next > token.expires_at {
+            gap.get_or_insert((token.expires_at, next));
+        }
+        at = next;
     }
-    moments
+    Course { slot, moments, gap }
+}
+
+/// When the provider is asked after it issued `token`, the last of `issues`: what is early is not given the
+/// last place of the budget (L5).
+fn next_request(slot: &Slot, token: &AccessToken, issues: &[Timestamp]) -> Timestamp {
+    let held = |due: Timestamp, kept: usize| {
+        let Some(budget) = slot.policy.budget else { return due };
+        let places = (budget.issues as usize).saturating_sub(kept);
+        if places == 0 {
+            return Timestamp::NEVER;
+        }
+        let place_again = |nth: usize| issues[nth] + budget.per;
+        issues.len().checked_sub(places).map_or(due, |nth| due.max(place_again(nth)))
+    };
+    let scheduled = slot.schedule.as_ref().and_then(|schedule| schedule.next_after(token.issued_at));
+    held(renewal_of(slot, token), 0).min(scheduled.map_or(Timestamp::NEVER, |at| held(at, 1)))
+}
+
+/// What to say of `slot` where its budget leaves it without a valid access token, counted from `from`.
+#[must_use]
+pub fn runs_dry(slot: &Slot, from: Timestamp) -> Option<String> {
+    let budget = slot.policy.budget?;
+    let (since, until) = course(slot, from, from + budget.per.max(DAY)).gap?;
+    let without = for_people(since.until(until));
+    Some(format!(
+        "{}: its budget of {} in {} is too small for access tokens that live {}: it is without one for {without} at a time",
+        slot.id,
+        budget.issues,
+        for_people(budget.per),
+        for_people(slot.policy.expected_lifetime),
+    ))
 }
 
 /// Bounds a forecast whose tokens live for seconds.
@@ -128,7 +165,8 @@ fn imagined(slot: &Slot, issued_at: Timestamp, generation: u64) -> AccessToken {
     }
 }
 
-fn slot_forecast(slot: &Slot, moments: &[Timestamp], until: Timestamp) -> SlotForecast {
+fn slot_forecast(course: &Course<'_>, until: Timestamp) -> SlotForecast {
+    let Course { slot, moments, .. } = course;
     let lifetime = slot.policy.expected_lifetime;
     let scope: Vec<&str> = slot.scopes.iter().chain(&slot.context).map(String::as_str).collect();
     SlotForecast {
@@ -165,33 +203,32 @@ fn context_of(slot: &Slot) -> String {
     format!("{context} of {} at {host}", slot.provider.client_id())
 }
 
-fn groups<'a>(
-    courses: impl Iterator<Item = &'a (&'a Slot, Vec<Timestamp>)>,
-    group_of: impl Fn(&Slot) -> String,
-) -> Vec<GroupForecast> {
-    let mut members: BTreeMap<String, Vec<&(&Slot, Vec<Timestamp>)>> = BTreeMap::new();
+fn groups<'a>(courses: impl Iterator<Item = &'a Course<'a>>, group_of: impl Fn(&Slot) -> String) -> Vec<GroupForecast> {
+    let mut members: BTreeMap<String, Vec<&Course<'_>>> = BTreeMap::new();
     for course in courses {
-        members.entry(group_of(course.0)).or_default().push(course);
+        members.entry(group_of(course.slot)).or_default().push(course);
     }
     members.into_iter().map(|(group, courses)| group_forecast(group, &courses)).collect()
 }
 
-fn group_forecast(group: String, courses: &[&(&Slot, Vec<Timestamp>)]) -> GroupForecast {
-    let mut moments: Vec<Timestamp> = courses.iter().flat_map(|(_, moments)| moments.iter().copied()).collect();
+fn group_forecast(group: String, courses: &[&Course<'_>]) -> GroupForecast {
+    let mut moments: Vec<Timestamp> = courses.iter().flat_map(|course| course.moments.iter().copied()).collect();
     moments.sort_unstable();
     GroupForecast {
         group,
-        slots: courses.iter().map(|(slot, _)| slot.id.to_string()).collect(),
+        slots: courses.iter().map(|course| course.slot.id.to_string()).collect(),
         issues_per_hour: most_within(&moments, HOUR),
         issues_per_day: most_within(&moments, DAY),
-        rule: courses.iter().find_map(|(slot, _)| slot.provider.preset.context.rule.clone()),
+        rule: courses.iter().find_map(|course| course.slot.provider.preset.context.rule.clone()),
     }
 }
 
 /// What the operator must see to, each once.
-fn notes<'a>(exclusive: impl Iterator<Item = (&'a Slot, &'a Vec<Timestamp>)>) -> Vec<String> {
-    let mut notes = BTreeSet::new();
-    for (slot, moments) in exclusive {
+fn notes(courses: &[Course<'_>]) -> Vec<String> {
+    let from = |course: &Course<'_>| course.moments.first().copied();
+    let dry = courses.iter().filter_map(|course| runs_dry(course.slot, from(course)?));
+    let mut notes: BTreeSet<String> = dry.collect();
+    for Course { slot, moments, .. } in courses.iter().filter(|course| course.slot.policy.exclusive) {
         notes.insert(only_issuer(slot));
         let lifetime = slot.policy.expected_lifetime;
         if lifetime >= HOUR && most_within(moments, HOUR) > 1 {
@@ -216,6 +253,30 @@ fn only_issuer(slot: &Slot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{at, budget, config, plain_slot};
+
+    #[test]
+    fn a_budget_that_is_too_small_is_kept_and_told() {
+        let with = |issues, per: Duration| {
+            let mut slot = plain_slot();
+            slot.policy.expected_lifetime = HOUR;
+            slot.policy.budget = Some(budget(issues, per.as_secs()));
+            forecast(&config(&[slot]), at(0), DAY)
+        };
+        let dry = |forecast: &Forecast| forecast.notes.iter().filter(|note| note.contains("too small")).count();
+        let enough = with(3, HOUR);
+        assert_eq!((enough.slots[0].issues_per_day, dry(&enough)), (25, 0));
+        let small = with(1, DAY);
+        assert_eq!((small.slots[0].refreshes.len(), small.slots[0].issues_per_day, dry(&small)), (1, 1, 1));
+        let note = "bank/corporate: its budget of 1 in 1d is too small for access tokens that live 1h: it is without one \
+                    for 23h at a time";
+        assert!(small.notes.iter().any(|said| said == note), "{:?}", small.notes);
+        let two = with(2, 6 * HOUR);
+        assert_eq!(
+            &two.slots[0].refreshes[..3],
+            ["2027-01-15T08:00:00Z", "2027-01-15T08:59:00Z", "2027-01-15T14:00:00Z"]
+        );
+    }
 
     #[test]
     fn the_most_within_an_hour_is_counted_over_every_hour() {

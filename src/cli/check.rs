@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::run::protect;
+use crate::clock;
 use crate::config::Config;
 use crate::display::print;
 use crate::fatal::Fatal;
+use crate::forecast::runs_dry;
 use crate::loading::load;
 use crate::notes::notes;
 use crate::places::Places;
@@ -53,7 +55,8 @@ fn warnings(config: &Config) -> Vec<String> {
         Some(format!("{}: with a lead of {lead} two access tokens of one PSU context are valid for as long", slot.id))
     });
     let around = config.slots.iter().filter_map(|slot| follows_this_one(slot, config));
-    long.chain(config.slots.iter().flat_map(|slot| uninvited_scopes(slot))).chain(around).collect()
+    let dry = config.slots.iter().filter_map(|slot| runs_dry(slot, clock::now()));
+    long.chain(dry).chain(config.slots.iter().flat_map(|slot| uninvited_scopes(slot))).chain(around).collect()
 }
 
 /// A token that takes from a sink what this tokend wrote there: it works, by a detour.
