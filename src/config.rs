@@ -6,6 +6,7 @@
 mod address;
 mod compile;
 mod daemon;
+mod described;
 mod difference;
 mod files;
 mod follow;

@@ -10,7 +10,7 @@ use std::path::Path;
 #[rustfmt::skip]
 const FLOORS: [&[&str]; 7] = [
     &["time", "name", "secret", "failure", "problem", "fatal", "spread"],
-    &["access_token", "preset", "template", "schedule", "settings", "slot", "job", "document", "ledger", "config", "reference"],
+    &["access_token", "preset", "template", "schedule", "settings", "slot", "job", "document", "ledger", "reference", "config"],
     &["plan", "record", "agenda", "task", "keeper", "status", "forecast"],
     &["disk", "http", "command", "seal", "privacy", "peer", "vault"],
     &["store", "provider", "sink", "shelf", "config_files", "credentials", "hook"],

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::described;
 use crate::config::files::{Named, merge};
 use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, one_of, shown};
 use crate::name::Name;
 use crate::preset::Preset;
+use crate::reference::PRESET;
 
 /// The presets that come with the program.
 pub struct BuiltIn<'b> {
@@ -60,6 +62,11 @@ impl<'a, 'b> Presets<'a, 'b> {
 }
 
 fn read(name: &str, node: &Node<'_>, problems: &mut Problems<'_>) -> Option<Preset> {
+    let before = problems.count();
+    described::check(node, name, &PRESET, problems);
+    if problems.count() > before {
+        return None;
+    }
     let Some(toml::Value::Table(table)) = node.to_toml() else {
         problems.add(node.at, format!("preset {name:?} holds a number that is too large"));
         return None;

@@ -573,9 +573,15 @@ fn presets_of_ones_own_are_checked_in_their_place() {
         r#"
 [presets.mine]
 colour = 1
+descripton = "x"
 [presets.mine.request]
 url = "https://as.example/token"
 frm = {}
+metod = "GET"
+method = "get"
+form = "x"
+[presets.mine.parameters.client_id]
+required = 3
 [[presets.mine.errors]]
 status = 401
 [[presets.mine.errors]]
@@ -590,12 +596,17 @@ preset = "mine"
 preset = "mines"
 "#,
         r#"
-3:1: unknown key; a preset has description, source, parameters, context, request, answer, errors, error, refresh
-4:1: unknown field `frm`, expected one of `method`, `url`, `issuer`, `headers`, `query`, `form`, `json`, `text`, `client_auth`, `basic_encoding`
-7:1: one value or a list of them
-11:10: preset "oauth2" is built in; give yours another name
-14:1: `nothing` is not a parameter of this preset
-18:10: preset: there is no preset "mines"; did you mean "mine"?
+3:1: unknown key "colour"; [presets.NAME] takes description, source, parameters, context, request, answer, error, errors, refresh
+4:1: unknown key "descripton"; did you mean "description"?
+7:1: unknown key "frm"; did you mean "form"?
+8:1: unknown key "metod"; did you mean "method"?
+9:10: method: "get" is not accepted here; did you mean "GET"?
+10:8: form: expected list of tables, found a string
+12:12: required: expected true, false or template, found an integer
+16:10: status: expected number or list of numbers, found a boolean
+17:10: preset "oauth2" is built in; give yours another name
+20:1: `nothing` is not a parameter of this preset
+24:10: preset: there is no preset "mines"; did you mean "mine"?
 "#,
     );
 }
