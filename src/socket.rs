@@ -28,6 +28,7 @@ use crate::shelf::Shelf;
 use crate::socket::door::{Bell, Door};
 use crate::socket::stream::PeerStream;
 
+mod accept;
 mod admission;
 mod audit;
 mod binding;

@@ -18,7 +18,12 @@ impl Format {
         let takes_open_metrics = |kind: &str| {
             let mut parts = kind.split(';').map(str::trim);
             let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
-            named && parts.all(|part| part.strip_prefix("version=").is_none_or(|version| version == "1.0.0"))
+            let is_taken = |part: &str| match part.split_once('=') {
+                Some(("version", version)) => version == "1.0.0",
+                Some(("q" | "Q", quality)) => quality.parse().is_ok_and(|quality: f32| quality > 0.0),
+                _ => true,
+            };
+            named && parts.all(is_taken)
         };
         if accept.split(',').any(takes_open_metrics) { Self::OpenMetrics } else { Self::Text }
     }
@@ -77,6 +82,7 @@ mod tests {
                 Format::OpenMetrics,
             ),
             ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0, text/plain", Format::Text),
             ("application/openmetrics-text;version=0.0.1", Format::Text),
             ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", Format::Text),
             ("*/*", Format::Text),

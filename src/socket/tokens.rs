@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -22,6 +22,7 @@ use crate::name::Name;
 use crate::peer::Peer;
 use crate::settings::FileFormat;
 use crate::shelf::Item;
+use crate::socket::accept::wanted_format;
 use crate::socket::audit::Audit;
 use crate::socket::conditions::{Conditions, Verdict, etag};
 use crate::socket::desk::{Desk, find_named, stopping};
@@ -199,21 +200,6 @@ fn serve(desk: &Desk, peer: &Peer, (name, item, token): Served<'_>, format: File
     ([(CONTENT_TYPE, "application/json".to_owned()), etag], page).into_response()
 }
 
-/// The first that `Accept` names: JSON, plain text, or plain text as the line of a header.
-fn wanted_format(headers: &HeaderMap) -> FileFormat {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = |kind: &str| {
-        let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
-        match kind.trim() {
-            "application/json" => Some(FileFormat::Json),
-            "text/plain" if parameters.split(';').any(|one| one.trim() == "format=header") => Some(FileFormat::Header),
-            "text/plain" | "text/*" => Some(FileFormat::Raw),
-            _ => None,
-        }
-    };
-    accept.split(',').find_map(format).unwrap_or(FileFormat::Json)
-}
-
 /// When the plan asks the provider next, and why there is no valid access token.
 async fn next_refresh(inbox: &Inbox, name: &Name) -> (Option<Timestamp>, Option<String>) {
     let status = inbox.status_of(name.clone()).await.ok();
@@ -226,30 +212,4 @@ async fn next_refresh(inbox: &Inbox, name: &Name) -> (Option<Timestamp>, Option<
 fn unavailable(name: &Name, why: &str, next: Option<Timestamp>) -> Problem {
     let patience = next.map_or(SOME_TIME, |next| now().until(next));
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{name}: {why}")).retry_after(patience)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn the_first_format_that_accept_names_is_served_and_json_if_it_names_none() {
-        for (accept, format) in [
-            ("", FileFormat::Json),
-            ("*/*", FileFormat::Json),
-            ("text/html, text/plain;q=0.5", FileFormat::Raw),
-            ("text/*", FileFormat::Raw),
-            ("application/json, text/plain", FileFormat::Json),
-            ("text/plain, application/json", FileFormat::Raw),
-            ("text/plain; format=header", FileFormat::Header),
-            ("text/plain;charset=utf-8;format=header", FileFormat::Header),
-            ("text/plain; format=env", FileFormat::Raw),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_str(accept).unwrap())]);
-            assert_eq!(wanted_format(&headers), format, "{accept}");
-        }
-    }
 }
