@@ -61,6 +61,8 @@ pub struct Keeper {
     /// Answers that speak of a slot's access token wait until it is saved.
     answers: Vec<(Option<Identity>, AskerId, RefreshAnswer)>,
     unready: HashSet<Identity>,
+    /// Whose access token expired in this turn, without another one being asked for.
+    expired: Vec<Identity>,
     /// Sinks that still hold what was written there for another slot.
     taken_over: BTreeSet<SinkId>,
     in_flight: usize,
@@ -86,6 +88,7 @@ impl Keeper {
             askers: BTreeMap::new(),
             answers: Vec::new(),
             unready: HashSet::new(),
+            expired: Vec::new(),
             taken_over: BTreeSet::new(),
             in_flight: 0,
             stopping: false,
@@ -161,6 +164,12 @@ impl Keeper {
         self.in_flight
     }
 
+    /// Whose access token expired in the last turn, without another one being asked for.
+    #[must_use]
+    pub fn expired(&self) -> &[Identity] {
+        &self.expired
+    }
+
     /// Whether it was told to stop.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -219,6 +228,7 @@ impl Keeper {
     /// transaction, before anything that is released.
     #[must_use]
     pub fn turn(&mut self, now: Timestamp) -> Vec<Row> {
+        self.expired.clear();
         self.note_stopping(now);
         self.changed.extend(self.agenda.take_due(now));
         self.plan_returned(now);

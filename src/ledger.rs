@@ -194,6 +194,9 @@ pub struct Attempts {
     pub unreachable: u32,
     /// Refused.
     pub refused: u32,
+    /// How many of the refused were tried again sooner than is their time, since the access token held was
+    /// about to end: the rhythm after it is that of the others.
+    pub hurried: u32,
 }
 
 /// An access token that was issued, or may have been.

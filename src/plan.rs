@@ -238,7 +238,8 @@ fn scopes_suffice(slot: &Slot, entry: &Entry, token: &AccessToken) -> bool {
 }
 
 /// The denial of just this union of scopes, if there was one.
-fn denial_of<'a>(slot: &Slot, entry: &'a Entry) -> Option<&'a Denied> {
+#[must_use]
+pub fn denial_of<'a>(slot: &Slot, entry: &'a Entry) -> Option<&'a Denied> {
     let same = |denied: &&Denied| {
         denied.scopes.len() == slot.scopes.len() && slot.scopes.iter().all(|scope| denied.scopes.contains(scope))
     };

@@ -156,10 +156,13 @@ fn fail(slot: &Slot, entry: &mut Entry, failure: Failure, now: Timestamp) {
         }
         Class::Refused => {
             attempts.refused += 1;
-            refused_wait(attempts.refused)
+            refused_wait(attempts.refused - attempts.hurried)
         }
     };
     let longest = entry.live(now).map_or(Duration::MAX, |held| (now.until(held.expires_at) / 2).max(5 * SECOND));
+    if failure.class() == Class::Refused && wait > longest {
+        attempts.hurried += 1;
+    }
     stand_failing(entry, failure, attempts, (now, now + wait.min(longest)));
 }
 

@@ -445,7 +445,9 @@ fn a_union_refused_once_is_tried_again_by_every_edit_of_its_slot_and_serves_what
     assert_eq!(world.published["accounts"], Some(Generation(3)));
     assert_eq!(
         world.statuses[0].reasons,
-        ["payments (bank/corporate): the access token held does not have b: the provider refused it (invalid_scope)"]
+        [
+            "payments (bank/corporate): the access token held does not have b: the provider refused it (invalid_scope); `tokend refresh payments` asks again"
+        ]
     );
 }
 

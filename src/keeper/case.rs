@@ -32,12 +32,14 @@ pub struct Case {
     /// The configuration, or a file that it names, changed while a request was under way: what it
     /// brings home is no reason to wait.
     pub(super) overtaken: bool,
+    /// Whether an access token lived when it was planned last.
+    pub(super) lived: bool,
 }
 
 impl Case {
     pub(super) fn new(entry: Entry) -> Self {
         let (busy, outdated) = (BTreeSet::new(), BTreeSet::new());
-        Self { slot: None, wanted: false, entry, busy, outdated, asked: None, overtaken: false }
+        Self { slot: None, wanted: false, entry, busy, outdated, asked: None, overtaken: false, lived: false }
     }
 
     /// Whether a request to the provider is under way.

@@ -186,7 +186,9 @@ impl Queues {
         let Plea { at, until, of_endpoint } = plea;
         let queue = self.queues.entry(provider.endpoint.clone()).or_default();
         queue.accounts.retain(|_, patience| patience.until > at || patience.since + MINUTE > at);
-        queue.accounts.insert(provider.client_id().to_owned(), Patience { since: at, until });
+        let patience = queue.accounts.entry(provider.client_id().to_owned()).or_insert(Patience { since: at, until });
+        // What was asked for longer holds all the same.
+        *patience = Patience { since: at, until: patience.until.max(until) };
         let lately = queue.accounts.values().filter(|patience| patience.since + MINUTE > at).count();
         if of_endpoint || lately >= ACCOUNTS_HELD {
             queue.held_until = queue.held_until.max(until);

@@ -1,11 +1,15 @@
 //! Refreshes that an admin asks for.
 
+use std::sync::Arc;
+
+use crate::access_token::AccessToken;
 use crate::failure::Failure;
 use crate::keeper::Keeper;
 use crate::ledger::Standing;
 use crate::name::{Identity, Name};
 use crate::plan::budget::{Reason, budget_hold, words_of_hold};
-use crate::plan::next_issue;
+use crate::plan::{next_issue, serves};
+use crate::record::again::try_denied_again;
 use crate::task::{AskerId, RefreshAnswer};
 use crate::time::Timestamp;
 
@@ -40,6 +44,13 @@ impl Keeper {
         }
         if let Standing::Failing(retry) = &mut case.entry.standing {
             retry.not_before = now;
+        }
+        let lacks = |held: &Arc<AccessToken>| {
+            slot.tokens.iter().any(|token| token.name == *name && !serves(&slot, token, held))
+        };
+        if case.entry.live(now).is_some_and(lacks) {
+            // What was granted last would not help it.
+            try_denied_again(&mut case.entry);
         }
         case.entry.forced = true;
         self.changed.insert(slot.identity.clone());

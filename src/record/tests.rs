@@ -92,7 +92,7 @@ fn with_a_valid_token_no_wait_of_ours_is_longer_than_half_of_what_is_left_or_fiv
     let mut entry = delivered(&slot, at(0), AN_HOUR);
     entry.standing = Standing::Failing(Retry {
         failure: unreachable(),
-        attempts: Attempts { unreachable: 50, refused: 50 },
+        attempts: Attempts { unreachable: 50, refused: 50, hurried: 0 },
         since: at(0),
         not_before: at(0),
         asked_until: None,
@@ -107,6 +107,14 @@ fn with_a_valid_token_no_wait_of_ours_is_longer_than_half_of_what_is_left_or_fiv
         assert!(longest(unreachable(), left) <= wait, "{left} s left");
     }
     assert_eq!(longest(refused("invalid_grant"), 0), 3600.0, "without a valid token the rhythm goes on");
+}
+
+#[test]
+fn attempts_that_were_hurried_by_the_end_of_the_token_lengthen_no_wait_after_it() {
+    let slot = plain_slot();
+    let mut entry = delivered(&slot, at(0), AN_HOUR);
+    let hurried = waits(&slot, &mut entry, &refused("invalid_client"), 8, at(3540));
+    assert_eq!(hurried, [5.0, 20.0, 17.5, 8.75, 5.0, 5.0, 60.0, 120.0]);
 }
 
 #[test]

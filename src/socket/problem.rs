@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::access_token::Generation;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 
 /// An error as the socket tells it.
 #[derive(Debug, Serialize)]
@@ -66,8 +66,13 @@ impl Problem {
 
     /// What came of asking a provider.
     pub(crate) fn of_failure(failure: &Failure) -> Self {
-        let cause = Cause { class: failure.class().to_string(), reason: failure.to_string() };
-        Self { cause: Some(Box::new(cause)), ..Self::new(StatusCode::BAD_GATEWAY, failure.to_string()) }
+        Self::of_cause(failure.class(), failure.to_string())
+    }
+
+    /// The provider gave something else than what was wanted.
+    pub(crate) fn of_cause(class: Class, reason: String) -> Self {
+        let cause = Cause { class: class.to_string(), reason: reason.clone() };
+        Self { cause: Some(Box::new(cause)), ..Self::new(StatusCode::BAD_GATEWAY, reason) }
     }
 }
 

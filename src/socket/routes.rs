@@ -12,17 +12,21 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
+use crate::access_token::AccessToken;
 use crate::clock::now;
+use crate::failure::Class;
 use crate::inbox::Gone;
 use crate::metrics::tcp::scrape;
+use crate::name::Name;
 use crate::peer::Peer;
+use crate::plan::serves;
 use crate::reloading::{NotTaken, Origin};
 use crate::shelf::Item;
 use crate::socket::desk::{Desk, find, stopping};
 use crate::socket::invalidating::invalidate;
 use crate::socket::pausing::{is_paused, pause, resume};
 use crate::socket::problem::Problem;
-use crate::socket::tokens::{Metadata, list, read};
+use crate::socket::tokens::{Metadata, list, next_refresh, read};
 use crate::task::RefreshAnswer;
 
 /// All that can be asked.
@@ -54,6 +58,11 @@ async fn refresh(
     let answer = desk.inbox.refresh(name.clone()).await.map_err(stopping)?;
     let now = now();
     match answer {
+        RefreshAnswer::Held(token) if !is_served(&item, &name, &token) => {
+            let (_, reason) = next_refresh(&desk.inbox, &name).await;
+            let reason = reason.unwrap_or_else(|| "the provider granted something else".into());
+            Err(Problem::of_cause(Class::Refused, reason))
+        }
         RefreshAnswer::Held(token) => {
             let item = Item::new(item.slot, Some(token));
             Ok(Json(Metadata::of(&name, &item, now)).into_response())
@@ -65,6 +74,15 @@ async fn refresh(
         RefreshAnswer::Paused(since) => Err(Problem::new(StatusCode::CONFLICT, is_paused(&name, since))),
         _ => Err(stopping(Gone)),
     }
+}
+
+/// Whether `token` may serve the readers of `name`.
+fn is_served(item: &Item, name: &Name, token: &AccessToken) -> bool {
+    item.slot
+        .tokens
+        .iter()
+        .filter(|settings| settings.name == *name)
+        .all(|settings| serves(&item.slot, settings, token))
 }
 
 async fn reload(State(desk): State<Arc<Desk>>, Extension(peer): Extension<Peer>) -> Result<Response, Problem> {

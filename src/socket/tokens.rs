@@ -201,7 +201,7 @@ fn serve(desk: &Desk, peer: &Peer, (name, item, token): Served<'_>, format: File
 }
 
 /// When the plan asks the provider next, and why there is no valid access token.
-async fn next_refresh(inbox: &Inbox, name: &Name) -> (Option<Timestamp>, Option<String>) {
+pub(crate) async fn next_refresh(inbox: &Inbox, name: &Name) -> (Option<Timestamp>, Option<String>) {
     let status = inbox.status_of(name.clone()).await.ok();
     let slot = status.as_ref().and_then(|status| status.slots.first());
     let token = slot.and_then(|slot| slot.tokens.iter().find(|token| token.name == name.as_str()));

@@ -9,7 +9,7 @@ use crate::keeper::{Case, Keeper, Unsaved};
 use crate::ledger::{Entry, IssueKind, Receipt, Standing};
 use crate::name::Name;
 use crate::plan::budget::words_of_hold;
-use crate::plan::{next_issue, renewal_of, serves, waits_for_budget};
+use crate::plan::{denial_of, next_issue, renewal_of, serves, waits_for_budget};
 use crate::settings::{SinkSettings, TokenSettings};
 use crate::slot::Slot;
 use crate::time::Timestamp;
@@ -167,19 +167,19 @@ fn token_status(slot: &Slot, case: &Case, token: &TokenSettings, now: Timestamp)
 fn state_and_reason(slot: &Slot, entry: &Entry, token: &TokenSettings, now: Timestamp) -> (TokenState, Option<String>) {
     match entry.live(now) {
         Some(held) if serves(slot, token, held) => (TokenState::Valid, None),
-        Some(held) => (TokenState::Refused, Some(missing_scopes(entry, token, held))),
+        Some(held) => (TokenState::Refused, Some(missing_scopes((slot, entry), token, held, now))),
         None => (token_state(entry.access_token.as_deref(), now), Some(why_not_valid(slot, entry, now))),
     }
 }
 
-fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> String {
+/// What `held` lacks for `token`, and why, or what is done about it.
+fn missing_scopes((slot, entry): (&Slot, &Entry), token: &TokenSettings, held: &AccessToken, now: Timestamp) -> String {
     let missing: Vec<&str> = token.scopes.iter().filter(|s| !held.scopes.contains(s)).map(String::as_str).collect();
-    let why = match &entry.denied {
-        Some(denied) if denied.outright => "the provider refused it (invalid_scope)".to_owned(),
-        _ => format!(
-            "the provider has not granted it, or its answer was lost; `tokend refresh {}` asks again",
-            token.name
-        ),
+    let again = format!("`tokend refresh {}` asks again", token.name);
+    let why = match denial_of(slot, entry) {
+        Some(denied) if denied.outright => format!("the provider refused it (invalid_scope); {again}"),
+        Some(_) => format!("the provider has not granted it, or its answer was lost; {again}"),
+        None => what_holds_back(slot, entry, now).unwrap_or_else(|| "it is being asked for".to_owned()),
     };
     format!("the access token held does not have {}: {why}", missing.join(" "))
 }
@@ -187,15 +187,23 @@ fn missing_scopes(entry: &Entry, token: &TokenSettings, held: &AccessToken) -> S
 fn why_not_valid(slot: &Slot, entry: &Entry, now: Timestamp) -> String {
     let had_one = entry.access_token.is_some();
     let what = if had_one { "its access token has expired" } else { "it has no access token yet" };
+    match what_holds_back(slot, entry, now) {
+        Some(why) => format!("{what}: {why}"),
+        None => what.to_owned(),
+    }
+}
+
+/// Why nothing newer is there.
+fn what_holds_back(slot: &Slot, entry: &Entry, now: Timestamp) -> Option<String> {
     if let Some(since) = entry.paused {
-        return format!("{what}: it is paused since {since}");
+        return Some(format!("it is paused since {since}"));
     }
     if let Some(until) = waits_for_budget(slot, entry, now) {
-        return format!("{what}: {} until {until}", words_of_hold(slot, entry, now));
+        return Some(format!("{} until {until}", words_of_hold(slot, entry, now)));
     }
     match &entry.standing {
-        Standing::Failing(retry) => format!("{what}: {}", retry.failure),
-        Standing::Good => what.to_owned(),
+        Standing::Failing(retry) => Some(retry.failure.to_string()),
+        Standing::Good => None,
     }
 }
 

@@ -20,7 +20,8 @@ use crate::task::Task;
 use crate::time::Timestamp;
 use crate::world::telling::counting::count;
 use crate::world::telling::lines::{
-    names_of, tell_asking, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status, worth_telling,
+    names_of, tell_asking, tell_expiry, tell_failure, tell_hook_failure, tell_issue, tell_sink_failure, tell_status,
+    worth_telling,
 };
 
 mod counting;
@@ -130,6 +131,9 @@ impl Telling {
 
     fn turned(&mut self, keeper: &Keeper, now: Timestamp) {
         self.tell_state(keeper, now);
+        keeper.expired().iter().filter_map(|identity| keeper.case_of(identity)).for_each(|case| {
+            tell_expiry(keeper, case, now);
+        });
         if keeper.is_stopping() && !self.told_stopping {
             self.told_stopping = true;
             self.service.stop(now);

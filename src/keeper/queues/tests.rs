@@ -79,6 +79,7 @@ fn three_accounts_held_back_within_a_minute_hold_back_their_endpoint() {
     assert_eq!(queues.held_until(&other), Timestamp::EPOCH, "only two of them within a minute");
     queues.heed(&provider("a"), plea(101, 110));
     assert_eq!(queues.held_until(&other), at(110));
+    assert_eq!(queues.held_until(&provider("a")), at(500), "a shorter plea takes nothing back");
 }
 
 #[test]

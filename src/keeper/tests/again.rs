@@ -1,4 +1,4 @@
-//! What is tried again because a Vault server lets us in.
+//! What is tried again because somebody said so.
 
 use super::*;
 use crate::name::Name;
@@ -77,4 +77,48 @@ fn what_is_followed_there_and_what_has_its_secret_there_is_asked_at_once() {
     assert_eq!(fail_all(&mut keeper, &refused("invalid_client")), 2);
     keeper.logged_in(&server("main"), at(0));
     assert_eq!(fail_all(&mut keeper, &no_login), 1, "what the provider refused waits for the provider");
+}
+
+#[test]
+fn a_refresh_of_a_token_whose_scopes_were_refused_asks_for_them_again_and_of_another_does_not() {
+    let one = shared_slot("bank", &[("one", &["a"])]);
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&one));
+    take_home(&mut keeper, &delivery, at(1));
+    let both = shared_slot("bank", &[("one", &["a"]), ("two", &["b"])]);
+    keeper.adopt(config(std::slice::from_ref(&both)), at(2));
+    let asked = |keeper: &mut Keeper, now| {
+        let tasks = turn(keeper, now);
+        let [Task::Issue(_, ask)] = tasks.as_slice() else { panic!("{tasks:?}") };
+        let result = JobResult::Issued { ask: ask.clone(), asked_at: now, answer: Err(refused("invalid_scope")) };
+        let scopes = ask.scopes.clone();
+        keeper.handle(Outcome { identity: both.identity.clone(), result }, now);
+        scopes
+    };
+    assert_eq!(asked(&mut keeper, at(2)), ["a", "b"]);
+    assert_eq!(turn(&mut keeper, at(60)).len(), 0);
+    keeper.ask_refresh(&server("one"), 1, at(60));
+    assert_eq!(asked(&mut keeper, at(60)), ["a"], "two would not be helped, and one wants no more");
+    keeper.ask_refresh(&server("two"), 2, at(600));
+    assert_eq!(asked(&mut keeper, at(600)), ["a", "b"]);
+    let _ = keeper.turn(at(600));
+    keeper.saved();
+    let answers = keeper.release(at(600)).answers;
+    assert!(
+        answers.iter().any(|(asker, answer)| *asker == 2 && matches!(answer, RefreshAnswer::Failed(_))),
+        "{answers:?}"
+    );
+}
+
+#[test]
+fn an_expiry_is_noted_once_where_nobody_is_asked_for_another() {
+    let slot = plain_slot();
+    let (mut keeper, delivery) = delivering(std::slice::from_ref(&slot));
+    take_home(&mut keeper, &delivery, at(1));
+    keeper.pause(&slot.tokens[0].name, 1, at(10));
+    let mut noted = Vec::new();
+    for moment in [10, 3599, 3600, 3601, 4000] {
+        turn(&mut keeper, at(moment));
+        noted.extend(keeper.expired().iter().map(|_| moment));
+    }
+    assert_eq!(noted, [3600]);
 }

@@ -33,6 +33,9 @@ pub(super) fn tell_failure(slot: &Slot, entry: &Entry, retry: &Retry, next: Time
     let held = held.map_or("none".to_owned(), |left| format!("valid for {left}"));
     let (reason, class) = (retry.failure.to_string(), retry.failure.class().to_string());
     let provider = slot.provider.name.as_str();
+    if attempts == 0 {
+        return warn!(slot = %slot.id, provider, class, reason, held, "a secret was refused; the next of its list is tried");
+    }
     match retry.failure.class() {
         Class::Unreachable => {
             warn!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
@@ -40,6 +43,20 @@ pub(super) fn tell_failure(slot: &Slot, entry: &Entry, retry: &Retry, next: Time
         Class::Refused | Class::NotReady => {
             error!(slot = %slot.id, provider, class, reason, attempts, next_attempt_in = next, held, "no new access token");
         }
+    }
+}
+
+/// An access token has expired, and nothing is under way that would bring another.
+pub(super) fn tell_expiry(keeper: &Keeper, case: &Case, now: Timestamp) {
+    let Some((slot, token)) = case.slot.as_deref().and_then(|slot| Some((slot, slot.tokens.first()?))) else { return };
+    let status = keeper.status_of(&token.name, now);
+    let Some(told) = status.slots.first() else { return };
+    let reason = told.tokens.first().and_then(|token| token.reason.as_deref());
+    let (generation, next_refresh) = (told.generation.0, told.next_refresh.as_deref());
+    if slot.tokens.iter().any(|token| token.required) {
+        error!(slot = %slot.id, generation, reason, next_refresh, "there is no valid access token any more");
+    } else {
+        warn!(slot = %slot.id, generation, reason, next_refresh, "there is no valid access token any more");
     }
 }
 

@@ -156,6 +156,10 @@ impl Judge {
             more => (MINUTE << (more - 3).min(6)).min(HOUR),
         };
         let longest = case.live(now).map_or(Ms::MAX, |held| ((held.expires_at - now) / 2).max(5 * SECOND));
+        if wait > longest {
+            // What the end of the token hurried lengthens no wait after it.
+            case.refused -= 1;
+        }
         case.not_before = now + wait.min(longest) - 2;
         case.wait_refused(now, now + wait.min(longest));
     }

@@ -90,8 +90,9 @@ impl Judge {
             wire.scopes.iter().filter(|scope| !["private", "corporate"].contains(&scope.as_str())).cloned().collect();
         if Some(&asked) == wanted {
             let denied = case.denied.as_ref().filter(|denied| denied.outright && denied.scopes == asked);
-            let too_soon =
-                denied.is_some_and(|d| now < d.at + DAY && self.adopted_at <= d.at && case.granted.is_some());
+            // Who refreshes a token that lacks them wants them asked for.
+            let too_soon = !case.refresh_is_asked
+                && denied.is_some_and(|d| now < d.at + DAY && self.adopted_at <= d.at && case.granted.is_some());
             return if too_soon { Err(("L1", "asks again for scopes that were refused".into())) } else { Ok(()) };
         }
         let falls_back = case.denied.as_ref().is_some_and(|d| d.outright && Some(&d.scopes) == wanted);
