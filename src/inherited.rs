@@ -46,6 +46,11 @@ impl Inherited {
         if TAKEN.swap(true, Ordering::Relaxed) {
             return Ok(Passed::default());
         }
+        // What was passed to a process that started this one is none of its business.
+        let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+        if !ours {
+            return Ok(Passed::default());
+        }
         let passed = sd_notify::listen_fds_with_names();
         let passed = passed.map_err(|error| format!("sockets of the service manager: {error}"))?;
         let (credentials, others): (Vec<_>, Vec<_>) =

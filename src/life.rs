@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ use crate::http::Http;
 use crate::inbox::{Askers, Inbox};
 use crate::inherited::Passed;
 use crate::keeper::Keeper;
+use crate::ledger::Entry;
 use crate::life::doors::{Listening, end_serving, listen, open_doors};
 use crate::metrics::Metrics;
+use crate::name::SinkId;
 use crate::places::Places;
 use crate::provider::Providers;
 use crate::reloading::{Beginning, Origin, Reloads};
@@ -103,7 +105,7 @@ pub async fn live(launch: Launch, ears: Ears) -> Result<Status, Fatal> {
         Until::Stopped => listen(&config, &places, inherited).await?,
         Until::Quiet => Listening::default(),
     };
-    let swept = sweep_leftovers(Arc::clone(&config));
+    let swept = sweep_leftovers(Arc::clone(&config), departed_files(&config, &opened.entries));
     let shelf = Shelf::default();
     let mut keeper = Keeper::new(Arc::clone(&config), opened.entries, clock::now());
     note_lost_state(&mut keeper, opened.lost);
@@ -169,11 +171,19 @@ fn note_lost_state(keeper: &mut Keeper, lost: Option<String>) {
     }
 }
 
+/// The files that were written and are in the configuration no more.
+fn departed_files(config: &Config, entries: &[Entry]) -> Vec<SinkId> {
+    let written = entries.iter().flat_map(|entry| entry.receipts.keys());
+    written.filter(|sink| sink.is_file() && !config.sinks.contains_key(sink)).cloned().collect()
+}
+
 /// Begins to remove what a killed daemon left half written; says when that is done. A directory that
 /// hangs does not hold up the start.
-fn sweep_leftovers(config: Arc<Config>) -> impl Future<Output = ()> {
+fn sweep_leftovers(config: Arc<Config>, departed: Vec<SinkId>) -> impl Future<Output = ()> {
     let swept = tokio::task::spawn_blocking(move || {
-        sweep(config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.file()))
+        let files = config.slots.iter().flat_map(|slot| slot.sinks()).filter_map(|(_, sink)| sink.file());
+        let files = files.map(|file| (file.path.as_path(), file.owner.as_deref()));
+        sweep(files.chain(departed.iter().map(|sink| (Path::new(sink.as_str()), None))))
     });
     async {
         match tokio::time::timeout(SWEEP_PATIENCE, swept).await {

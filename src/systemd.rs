@@ -2,6 +2,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this floor touches the world")]
 
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -193,7 +197,19 @@ impl Drop for Reloading {
 }
 
 fn send(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+    let socket = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+    let _ = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => send_to_abstract(name, states),
+        None => sd_notify::notify(states),
+    };
+}
+
+/// An abstract socket, which `sd_notify` takes for a path.
+fn send_to_abstract(name: &[u8], states: &[NotifyState<'_>]) -> io::Result<()> {
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let message = lines.join("\n") + "\n";
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &SocketAddr::from_abstract_name(name)?)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -224,6 +240,16 @@ mod tests {
         service.stop(at(200));
         service.extend(at(200));
         assert_eq!(service.deadline(), at(215));
+    }
+
+    #[test]
+    fn an_abstract_socket_hears_it_as_well() {
+        let name = format!("tokend-test-{}", std::process::id());
+        let listening = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        send_to_abstract(name.as_bytes(), &[NotifyState::Status("well"), NotifyState::Ready]).unwrap();
+        let mut heard = [0; 64];
+        let length = listening.recv(&mut heard).unwrap();
+        assert_eq!(&heard[..length], b"STATUS=well\nREADY=1\n");
     }
 
     #[test]

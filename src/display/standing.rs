@@ -119,10 +119,15 @@ fn config_matters(config: &ConfigStatus) -> Vec<(Tone, String)> {
         matters.push((Tone::Bad, line));
     }
     if !config.restart_needed.is_empty() {
-        matters.push((
-            Tone::Doubtful,
-            format!("restart needed for {} (it asks for no new tokens)", config.restart_needed.join(", ")),
-        ));
+        // Behind these the state of the running daemon is not found, or not kept.
+        let forgets =
+            |key: &&String| ["daemon.state_dir", "daemon.state_key", "daemon.persist"].contains(&key.as_str());
+        let forgetting: Vec<&str> = config.restart_needed.iter().filter(forgets).map(String::as_str).collect();
+        let cost = match forgetting.as_slice() {
+            [] => "it asks for no new tokens".to_owned(),
+            keys => format!("with another {} it asks for new tokens", keys.join(" and ")),
+        };
+        matters.push((Tone::Doubtful, format!("restart needed for {} ({cost})", config.restart_needed.join(", "))));
     }
     if let Some(problem) = &config.watching_problem {
         matters.push((Tone::Doubtful, format!("files are looked at every few seconds: {problem}")));

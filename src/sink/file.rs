@@ -201,14 +201,14 @@ pub fn generation(settings: &FileSettings) -> Option<Generation> {
     generation_in(&content)
 }
 
-/// Removes the temporary files that a killed daemon left beside `files`, and says how many there
-/// were. A directory that cannot be swept is passed over: the next delivery says what is wrong.
-pub fn sweep<'a>(files: impl IntoIterator<Item = &'a FileSettings>) -> usize {
-    let mut directories: BTreeMap<&OsStr, Vec<&FileSettings>> = BTreeMap::new();
-    for file in files {
-        directories.entry(directory_of(&file.path).as_os_str()).or_default().push(file);
+/// Removes the temporary files that a killed daemon left beside `files`, each with the owner that it is
+/// given to, and says how many there were. A directory that cannot be swept is passed over: the next delivery says what is wrong.
+pub fn sweep<'a>(files: impl IntoIterator<Item = (&'a Path, Option<&'a str>)>) -> usize {
+    let mut directories: BTreeMap<&OsStr, Vec<(&Path, Option<&str>)>> = BTreeMap::new();
+    for (path, owner) in files {
+        directories.entry(directory_of(path).as_os_str()).or_default().push((path, owner));
     }
-    let swept = |(path, files): (&OsStr, Vec<&FileSettings>)| {
+    let swept = |(path, files): (&OsStr, Vec<(&Path, Option<&str>)>)| {
         // Most often nothing is left over, and nobody need be looked up.
         let owners = LazyCell::new(|| owners(&files));
         Directory::find(Path::new(path)).ok().flatten()?.sweep(owners).ok()
@@ -217,11 +217,10 @@ pub fn sweep<'a>(files: impl IntoIterator<Item = &'a FileSettings>) -> usize {
 }
 
 /// The names of `files`, and to whom they are given.
-fn owners<'a>(files: &[&'a FileSettings]) -> BTreeMap<&'a OsStr, Option<Uid>> {
+fn owners<'a>(files: &[(&'a Path, Option<&'a str>)]) -> BTreeMap<&'a OsStr, Option<Uid>> {
     let mut people = People::default();
-    let owner = |file: &&'a FileSettings| {
-        let owner = file.owner.as_deref().and_then(|owner| people.user(owner).ok());
-        Some((file.path.file_name()?, owner))
+    let owner = |&(path, owner): &(&'a Path, Option<&'a str>)| {
+        Some((path.file_name()?, owner.and_then(|owner| people.user(owner).ok())))
     };
     files.iter().filter_map(owner).collect()
 }

@@ -171,6 +171,12 @@ fn what_a_killed_daemon_left_half_written_is_swept() {
     let _daemon = setup.run_ready();
     assert_eq!(setup.read("tokens/.a.tokend-x1Y2z3"), None);
     assert!(setup.read("tokens/.other.tokend-x1Y2z3").is_some());
+    drop(daemon);
+    // One whose token has left the configuration meanwhile.
+    setup.write("tokens/.a.tokend-x1Y2z3", "half");
+    setup.configure(&[setup.oauth2("b", ""), setup.token("b", "b", "")]);
+    let _daemon = setup.run_ready();
+    assert_eq!(setup.read("tokens/.a.tokend-x1Y2z3"), None);
 }
 
 #[test]

@@ -105,6 +105,14 @@ fn a_socket_that_is_said_to_be_passed_and_is_not_there_is_refused() {
 }
 
 #[test]
+fn sockets_that_were_passed_to_another_process_are_none_of_its_business() {
+    let setup = Setup::with_tokens(&["a"]);
+    let mut command = setup.command(&["run", "--once"]);
+    let foreign = [("LISTEN_PID", "1"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "x")];
+    assert_eq!(command.envs(foreign).status().unwrap().code(), Some(0));
+}
+
+#[test]
 fn the_drop_in_that_a_configuration_needs_is_printed_alone() {
     let setup = Setup::with_tokens(&["a"]);
     let said = setup.tokend(&["check", "--unit"]);

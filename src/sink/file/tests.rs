@@ -91,8 +91,8 @@ fn what_a_killed_daemon_left_is_swept_in_every_directory() {
     for left in ["one/.a.tokend-abcdef", "one/.b.tokend-abcdef", "two/.a.tokend-abcdef"] {
         fs::write(at(left), b"half a tok").unwrap();
     }
-    let files = ["one/a", "two/a", "gone/a"].map(|name| settings(at(name)));
-    assert_eq!(sweep(&files), 2);
+    let files = ["one/a", "two/a", "gone/a"].map(at);
+    assert_eq!(sweep(files.iter().map(|file| (file.as_path(), None))), 2);
     assert!(at("one/.b.tokend-abcdef").exists());
 }
 
