@@ -168,7 +168,7 @@ fn what_a_killed_daemon_left_half_written_is_swept() {
     let setup = Setup::with_tokens(&["a"]);
     setup.write("tokens/.a.tokend-x1Y2z3", "half");
     setup.write("tokens/.other.tokend-x1Y2z3", "not ours");
-    let _daemon = setup.run_ready();
+    let daemon = setup.run_ready();
     assert_eq!(setup.read("tokens/.a.tokend-x1Y2z3"), None);
     assert!(setup.read("tokens/.other.tokend-x1Y2z3").is_some());
     drop(daemon);
