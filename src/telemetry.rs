@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -19,11 +20,19 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, LogSettings};
 use crate::telemetry::journal::Journal;
+use crate::telemetry::outlet::Outlet;
 
 mod journal;
+mod outlet;
 
 /// Where the level is changed: there is one log in a process.
 static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// The way out to standard error.
+static OUTLET: OnceLock<Outlet<io::Stderr>> = OnceLock::new();
+
+/// How long the last lines are waited for at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Crates that say nothing at all.
 const SILENT: [&str; 2] = ["rustify", "vaultrs"];
@@ -50,7 +59,10 @@ pub fn start(settings: &LogSettings, destination: Destination) -> Result<(), Str
         format => format,
     };
     let (writer, coloured) = match destination {
-        Destination::Stderr => (BoxMakeWriter::new(io::stderr), is_coloured()),
+        Destination::Stderr => {
+            let outlet = OUTLET.get_or_init(|| Outlet::new(io::stderr)).clone();
+            (BoxMakeWriter::new(outlet), is_coloured())
+        }
         Destination::File(file) => (BoxMakeWriter::new(file), false),
     };
     let (filter, handle) = reload::Layer::new(filter);
@@ -59,6 +71,13 @@ pub fn start(settings: &LogSettings, destination: Destination) -> Result<(), Str
         let _ = LEVEL.set(handle);
     }
     Ok(())
+}
+
+/// Waits for lines that are not out yet, where somebody reads them.
+pub fn finish() {
+    if let Some(outlet) = OUTLET.get() {
+        outlet.drain(LAST_LINES);
+    }
 }
 
 /// Logs from now on what `level` says; does nothing before logging was started.

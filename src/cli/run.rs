@@ -15,7 +15,7 @@ use crate::init;
 use crate::life::{EarlyState, Ears, Launch, live};
 use crate::loading::Texts;
 use crate::status::{SinkState, Status};
-use crate::telemetry::{Destination, start};
+use crate::telemetry::{Destination, finish, start};
 
 /// How long a thread that brought files waits for more before it ends.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
@@ -46,6 +46,7 @@ pub(crate) fn run(config_path: &Path, once: bool) -> Result<u8, Fatal> {
     let lived = runtime.block_on(async { live(launch, Ears::with_signals()?).await });
     // A directory or a resolver that hangs must not hold up the end.
     runtime.shutdown_background();
+    finish();
     let status = lived?;
     if once { Ok(judge(&status)) } else { Ok(0) }
 }

@@ -4,7 +4,11 @@
 use std::fmt::{Debug, Write as _};
 use std::io;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -16,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The journal of this host.
 #[derive(Debug)]
-pub(crate) struct Journal(UnixDatagram);
+pub(crate) struct Journal {
+    socket: UnixDatagram,
+    /// It let the last line wait too long: until it takes one again none waits.
+    hangs: AtomicBool,
+}
 
 impl Journal {
     /// Errors: there is none.
@@ -24,7 +32,17 @@ impl Journal {
         let socket = UnixDatagram::unbound()?;
         socket.connect(SOCKET)?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self(socket))
+        Ok(Self::at(socket))
+    }
+
+    fn at(socket: UnixDatagram) -> Self {
+        Self { socket, hangs: AtomicBool::new(false) }
+    }
+
+    fn send(&self, datagram: &[u8]) {
+        let flags = if self.hangs.load(Ordering::Relaxed) { SendFlags::DONTWAIT } else { SendFlags::empty() };
+        let hangs = matches!(send(&self.socket, datagram, flags | SendFlags::NOSIGNAL), Err(Errno::AGAIN));
+        self.hangs.store(hangs, Ordering::Relaxed);
     }
 }
 
@@ -32,7 +50,7 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let _ = self.0.send(&line.datagram(*event.metadata().level(), event.metadata().target()));
+        self.send(&line.datagram(*event.metadata().level(), event.metadata().target()));
     }
 }
 
@@ -113,7 +131,7 @@ mod tests {
     #[test]
     fn the_journal_gets_every_field_by_its_name_and_all_of_them_in_the_message() {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
-        tracing::subscriber::with_default(Registry::default().with(Journal(ours)), || {
+        tracing::subscriber::with_default(Registry::default().with(Journal::at(ours)), || {
             tracing::warn!(slot = %"op/corporate", reason = "two\nlines", attempts = 2, held = Option::<&str>::None, "it failed");
         });
         let mut datagram = [0; 4096];

@@ -1,9 +1,13 @@
 //! The daemon as a service: what it tells the service manager, the socket that it is passed, the
 //! drop-in that it asks for, and its life as the first process of a container.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use tokend::demo::standin::{Fault, Vendor};
 
 use crate::setup::{HOUR, PATIENCE, Setup, wait_for, wait_until};
@@ -110,6 +114,26 @@ fn sockets_that_were_passed_to_another_process_are_none_of_its_business() {
     let mut command = setup.command(&["run", "--once"]);
     let foreign = [("LISTEN_PID", "1"), ("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "x")];
     assert_eq!(command.envs(foreign).status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing_else() {
+    let setup = Setup::with_tokens(&["a"]);
+    let place = setup.path("pipe");
+    mknodat(CWD, &place, FileType::Fifo, Mode::from(0o600), 0).unwrap();
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut pipe = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&place).unwrap();
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+    let inner = setup.command(&["run"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$@\" 2<>pipe", "sh"]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().current_dir(setup.dir());
+    let daemon = setup.run_command(command);
+    daemon.wait_ready();
+    let before = setup.read("tokens/a");
+    assert_eq!(daemon.post("/v1/tokens/a/refresh").status, 200);
+    wait_until("the file has the next", || setup.read("tokens/a") != before);
+    assert_eq!(daemon.stop().code(), Some(0));
 }
 
 #[test]
