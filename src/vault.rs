@@ -10,22 +10,23 @@ use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use rustify::endpoint::Endpoint;
+use rustify::endpoint::{Endpoint, EndpointResult};
 use rustify::errors::ClientError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use vaultrs::api::EndpointMiddleware;
 use vaultrs::api::auth::{approle, cert, kubernetes, userpass};
 use vaultrs::api::sys::requests::UnwrapRequest;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RenewTokenSelfRequest};
-use vaultrs::api::token::responses::LookupTokenResponse;
-use vaultrs::api::{AuthInfo, EndpointMiddleware, EndpointResult};
 
 use crate::http::Http;
 use crate::secret::Secret;
 use crate::settings::{KvVersion, VaultAddress, VaultServer};
+use crate::vault::answers::{Answer, Auth, Known, LoginAnswer};
 use crate::vault::carrier::Carrier;
 use crate::vault::trouble::trouble;
 
+mod answers;
 mod carrier;
 mod kv;
 mod trouble;
@@ -140,7 +141,7 @@ impl Vault {
         Ok(Lease { token: token.clone(), lifetime, renewable: known.renewable.unwrap_or_default() })
     }
 
-    async fn look_up(&self) -> Result<LookupTokenResponse, Trouble> {
+    async fn look_up(&self) -> Result<Known, Trouble> {
         self.data(&self.middle, LookupTokenSelfRequest {}).await
     }
 
@@ -157,35 +158,44 @@ impl Vault {
     /// The secret id in a response that was wrapped; the wrapping token is spent afterwards.
     pub async fn unwrap(&self, token: &Secret) -> Result<Secret, Trouble> {
         let middle = EndpointMiddleware { token: header_value(token)?, ..self.middle.clone() };
-        let fields = self.data(&middle, UnwrapRequest { token: None }).await?;
+        let fields: Value = self.data(&middle, UnwrapRequest { token: None }).await?;
         let secret_id = fields.get("secret_id").and_then(Value::as_str);
         let missing = || Trouble::Failed("what was wrapped holds no secret_id".into());
         secret_id.map(|text| Secret::new(text.into())).ok_or_else(missing)
     }
 
     async fn lease(&self, endpoint: impl Endpoint<Response = ()>) -> Result<Lease, Trouble> {
-        let answer = self.ask(&self.middle, endpoint).await?;
-        let answer: EndpointResult<()> = answer.wrap().map_err(|error| self.trouble(&error))?;
+        let answer: LoginAnswer = self.body(&self.ask(&self.middle, endpoint).await?)?;
         answer.auth.map(lease).ok_or_else(|| self.nonsense())
     }
 
-    async fn data<E: Endpoint>(&self, middle: &EndpointMiddleware, endpoint: E) -> Result<E::Response, Trouble> {
+    async fn data<T: DeserializeOwned>(
+        &self,
+        middle: &EndpointMiddleware,
+        endpoint: impl Endpoint,
+    ) -> Result<T, Trouble> {
         self.made(&self.ask(middle, endpoint).await?)
     }
 
-    fn made<R: DeserializeOwned + Send + Sync>(
-        &self,
-        answer: &rustify::endpoint::EndpointResult<R>,
-    ) -> Result<R, Trouble> {
-        let answer: EndpointResult<R> = answer.wrap().map_err(|error| self.trouble(&error))?;
-        answer.data.ok_or_else(|| self.nonsense())
+    fn made<T: DeserializeOwned, R>(&self, answer: &EndpointResult<R>) -> Result<T, Trouble>
+    where
+        R: DeserializeOwned + Send + Sync,
+    {
+        self.body::<Answer<T>, R>(answer)?.data.ok_or_else(|| self.nonsense())
+    }
+
+    fn body<T: DeserializeOwned, R>(&self, answer: &EndpointResult<R>) -> Result<T, Trouble>
+    where
+        R: DeserializeOwned + Send + Sync,
+    {
+        serde_json::from_slice(answer.response.body()).map_err(|_| self.nonsense())
     }
 
     async fn ask<E: Endpoint>(
         &self,
         middle: &EndpointMiddleware,
         endpoint: E,
-    ) -> Result<rustify::endpoint::EndpointResult<E::Response>, Trouble> {
+    ) -> Result<EndpointResult<E::Response>, Trouble> {
         endpoint.with_middleware(middle).exec(&self.carrier).await.map_err(|error| self.trouble(&error))
     }
 
@@ -220,7 +230,7 @@ fn header_value(token: &Secret) -> Result<String, Trouble> {
     Ok(token.to_owned())
 }
 
-fn lease(answer: AuthInfo) -> Lease {
+fn lease(answer: Auth) -> Lease {
     let lifetime = (answer.lease_duration > 0).then(|| Duration::from_secs(answer.lease_duration));
     Lease { token: Secret::new(answer.client_token), lifetime, renewable: answer.renewable }
 }

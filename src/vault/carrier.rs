@@ -30,8 +30,11 @@ impl Carrier {
     }
 
     async fn carry(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, ClientError> {
-        let request =
+        let mut request =
             reqwest::Request::try_from(request).map_err(|source| ClientError::ReqwestBuildError { source })?;
+        if request.url().query() == Some("") {
+            request.url_mut().set_query(None);
+        }
         let lost = |error: reqwest::Error| ClientError::ResponseError { source: error.into() };
         let answer = self.http.execute(request).await.map_err(lost)?;
         let status = answer.status();

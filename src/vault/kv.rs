@@ -7,6 +7,7 @@ use vaultrs::api::kv2::requests::{ReadSecretRequest, SetSecretRequest, SetSecret
 
 use crate::settings::{KvVersion, VaultPlace};
 use crate::time::Timestamp;
+use crate::vault::answers::{Made, Metadata, Versioned};
 use crate::vault::{Trouble, Vault};
 
 /// What a place in a KV engine holds.
@@ -32,12 +33,7 @@ impl Vault {
     async fn read_plain(&self, place: &VaultPlace) -> Result<Found, Trouble> {
         let request = kv1::requests::GetSecretRequest { mount: place.mount.clone(), path: place.path.clone() };
         match self.ask(&self.middle, request).await {
-            Ok(answer) => match answer.parse() {
-                Ok(kv1::responses::GetSecretResponse { data: Value::Object(fields), .. }) => {
-                    Ok(Found { fields: Some(fields), ..Found::default() })
-                }
-                _ => Err(self.nonsense()),
-            },
+            Ok(answer) => Ok(Found { fields: Some(self.made(&answer)?), ..Found::default() }),
             Err(Trouble::Absent(_)) => Ok(Found::default()),
             Err(trouble) => Err(trouble),
         }
@@ -47,11 +43,9 @@ impl Vault {
     async fn read_versioned(&self, place: &VaultPlace) -> Result<Found, Trouble> {
         let request = ReadSecretRequest { mount: place.mount.clone(), path: place.path.clone(), version: None };
         match self.data(&self.middle, request).await {
-            Ok(secret) => {
-                let version = u32::try_from(secret.metadata.version).ok();
-                let written_at = Timestamp::parse_rfc3339(&secret.metadata.created_time);
-                let Value::Object(fields) = secret.data else { return Ok(Found { version, ..Found::default() }) };
-                Ok(Found { version, fields: Some(fields), written_at })
+            Ok(Versioned { data, metadata: Metadata { version, created_time } }) => {
+                let written_at = Timestamp::parse_rfc3339(&created_time).filter(|_| data.is_some());
+                Ok(Found { version: Some(version), fields: data, written_at })
             }
             // Deleted, but for its version, or never there.
             Err(Trouble::Absent(version)) => Ok(Found { version: Some(version.unwrap_or(0)), ..Found::default() }),
@@ -86,8 +80,8 @@ impl Vault {
                 if put.response.status() == StatusCode::NO_CONTENT {
                     return Err(self.take_back_from_version_1(place).await);
                 }
-                let made = self.made(&put)?;
-                Ok(u32::try_from(made.version).ok())
+                let Made { version } = self.made(&put)?;
+                Ok(Some(version))
             }
         }
     }

@@ -92,6 +92,29 @@ fn an_answer_that_is_not_vaults_is_said_to_be_none_and_never_quoted() {
 }
 
 #[test]
+fn an_answer_that_holds_the_least_is_understood() {
+    let body = json!({
+        "auth": { "client_token": "hvs.new" },
+        "data": { "ttl": 60, "version": 4, "data": { "generation": 7 }, "metadata": { "version": 3 } },
+    });
+    let address = answering(answer("200 OK", "Content-Type: application/json\r\n", &body.to_string()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let place = VaultPlace { server: Name::parse("main").unwrap(), mount: "secret".into(), path: "api".into() };
+    let token = secret("hvs.old");
+    runtime.block_on(async {
+        let vault = Vault::new(&Http::new(), &server(&address, KvVersion::V2), Some(&token)).unwrap();
+        let found = vault.read(&place).await.unwrap();
+        assert_eq!((found.version, found.fields), (Some(3), json!({ "generation": 7 }).as_object().cloned()));
+        assert_eq!(vault.write(&place, &serde_json::Map::new(), Some(3)).await.unwrap(), Some(4));
+        let credentials = || Credentials::AppRole { role_id: &token, secret_id: None };
+        let lease = vault.login("approle", credentials()).await.unwrap();
+        assert_eq!((lease.token.expose(), lease.lifetime, lease.renewable), ("hvs.new", None, false));
+        let lease = vault.login("token", Credentials::Token(&token)).await.unwrap();
+        assert_eq!(lease.lifetime, Some(Duration::from_mins(1)));
+    });
+}
+
+#[test]
 fn a_standby_that_leads_elsewhere_is_named_and_not_followed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
