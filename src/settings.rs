@@ -145,10 +145,22 @@ impl Provider {
         self.parameters.get("client_id").and_then(serde_json::Value::as_str).unwrap_or_default()
     }
 
-    /// How many client secrets may be tried, one after the other.
+    /// How many choices of secrets may be tried, one after the other: every secret of a list with every one
+    /// of the others.
     #[must_use]
     pub fn secret_choices(&self) -> usize {
-        self.secrets.values().map(Vec::len).max().unwrap_or(1).max(1)
+        let lengths = self.secrets.values().map(|list| list.len().max(1));
+        lengths.fold(1_usize, usize::saturating_mul).min(MOST_CHOICES)
+    }
+
+    /// The secrets of the choice that is counted from 0, by parameter.
+    pub fn chosen_secrets(&self, choice: usize) -> impl Iterator<Item = (&str, &SecretSource)> {
+        let mut rest = choice;
+        self.secrets.iter().filter(|(_, list)| !list.is_empty()).map(move |(parameter, list)| {
+            let index = rest % list.len();
+            rest /= list.len();
+            (parameter.as_str(), &list[index])
+        })
     }
 }
 
@@ -236,6 +248,9 @@ pub enum SecretSource {
     /// `{ vault = "secret/path#field", server = "main" }`: a field of a secret in Vault.
     Vault(VaultPlace, String),
 }
+
+/// More choices of secrets are not tried.
+const MOST_CHOICES: usize = 64;
 
 /// Where the state is when the configuration does not say so: where the service manager does, else the
 /// desktop, by the variables that `find` knows.

@@ -142,7 +142,10 @@ impl RealWorld {
                     if let (_, Err(Failure::Refused(_))) = &answered {
                         vaults.doubt(&slot);
                     }
-                    answered
+                    match answered {
+                        (at, Err(failure)) => (at, Err(vaults.without_others(&slot, failure).await)),
+                        answered => answered,
+                    }
                 }
                 Err(reason) => (now(), Err(Failure::NotReady(reason))),
             };

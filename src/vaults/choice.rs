@@ -2,8 +2,11 @@
 
 use tracing::warn;
 
+use crate::failure::Failure;
 use crate::job::Ask;
 use crate::preset::Secrets;
+use crate::preset::redact::without;
+use crate::settings::SecretSource;
 use crate::slot::Slot;
 use crate::vaults::Vaults;
 
@@ -31,12 +34,24 @@ impl Vaults {
         Err(unreadable.unwrap_or_default())
     }
 
+    /// `failure` without the other secrets of its lists: their provider knows them as well (L14).
+    pub async fn without_others(&self, slot: &Slot, mut failure: Failure) -> Failure {
+        for list in slot.provider.secrets.values() {
+            for source in list {
+                let costs = list.len() == 1 || matches!(source, SecretSource::Command(_));
+                if !costs && let Ok(secret) = self.secret(source).await {
+                    failure = without(failure, &secret);
+                }
+            }
+        }
+        failure
+    }
+
     async fn chosen(&self, slot: &Slot, choice: usize) -> Result<Secrets, String> {
         let mut secrets = Secrets::new();
-        for (parameter, sources) in &slot.provider.secrets {
-            let Some(source) = sources.get(choice.min(sources.len().saturating_sub(1))) else { continue };
+        for (parameter, source) in slot.provider.chosen_secrets(choice) {
             let secret = self.secret(source).await.map_err(|why| format!("{parameter}: {why}"))?;
-            secrets.insert(parameter.clone(), secret);
+            secrets.insert(parameter.to_owned(), secret);
         }
         Ok(secrets)
     }

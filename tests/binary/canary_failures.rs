@@ -52,16 +52,20 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("echo", echo(401, "echo", secret_of("echo"))),
         ("echo-busy", echo(503, "echo-busy", secret_of("echo-busy"))),
         ("echo-basic", echo(400, "echo-basic", basic)),
+        ("echo-other", echo(401, "echo-other", secret_of("last year"))),
         ("echo-piece", echo(400, "echo-piece", secret_of("echo-piece")[..24].to_owned())),
     ]
 }
 
 /// Tokens whose trouble is on this host, and one of each place where secrets come from.
 fn configuration(setup: &Setup) -> Vec<String> {
-    let mut parts: Vec<String> = faults()
-        .iter()
-        .map(|(name, _)| setup.oauth2(name, "timeout = \"1s\"") + &setup.token(name, name, ""))
-        .collect();
+    let list = "[{ file = \"@DIR@/secrets/echo-other\" }, { file = \"@DIR@/secrets/old\" }]";
+    let provider = |name: &str| {
+        let provider = setup.oauth2(name, "timeout = \"1s\"");
+        provider.replace("{ file = \"@DIR@/secrets/echo-other\" }", list)
+    };
+    let mut parts: Vec<String> =
+        faults().iter().map(|(name, _)| provider(name) + &setup.token(name, name, "")).collect();
     let from = |name: &str, source: &str| {
         let provider = setup.oauth2(name, "").replace(&format!("{{ file = \"@DIR@/secrets/{name}\" }}"), source);
         provider + &setup.token(name, name, "")

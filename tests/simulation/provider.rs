@@ -171,11 +171,12 @@ fn secret_in(text: &str) -> usize {
 }
 
 fn secrets_of(slot: &Slot, ask: &Ask) -> Secrets {
-    let secret = |sources: &Vec<SecretSource>| match &sources[ask.secret_choice.min(sources.len() - 1)] {
+    let secret = |source: &SecretSource| match source {
         SecretSource::Inline(secret) => secret.clone(),
         other => panic!("the simulation writes its secrets in the configuration, not {other:?}"),
     };
-    slot.provider.secrets.iter().map(|(name, sources)| (name.clone(), secret(sources))).collect()
+    let chosen = slot.provider.chosen_secrets(ask.secret_choice);
+    chosen.map(|(name, source)| (name.to_owned(), secret(source))).collect()
 }
 
 fn asking<'a>(slot: &'a Slot, ask: &'a Ask, secrets: &'a Secrets) -> Asking<'a> {

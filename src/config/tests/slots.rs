@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::settings::Persist::{Encrypted, Off};
-use crate::settings::{Budget, Endpoint};
+use crate::settings::{Budget, Endpoint, SecretSource};
 
 /// Identities of all slots by id.
 fn identities(config: &Config) -> Vec<(&str, &str)> {
@@ -105,6 +105,16 @@ fn elsewhere_each_token_has_a_slot_of_its_own() {
     assert_eq!(identities(&config), expected);
     assert_eq!(config.slots[1].scopes, ["z", "a"]);
     assert_eq!(config.slots[0].provider.secret_choices(), 2);
+    let mut both = (*config.slots[0].provider).clone();
+    both.secrets.insert("subscription_key".into(), both.secrets["client_secret"].clone());
+    assert_eq!(both.secret_choices(), 4, "each with each");
+    let chosen = |choice| {
+        let index_of = |(name, source): (&str, &SecretSource)| {
+            both.secrets[name].iter().position(|listed| std::ptr::eq(listed, source)).unwrap()
+        };
+        both.chosen_secrets(choice).map(index_of).collect::<Vec<_>>()
+    };
+    assert_eq!([0, 1, 2, 3].map(chosen), [[0, 0], [1, 0], [0, 1], [1, 1]]);
     assert_eq!(config.slots[0].endpoint(), &Endpoint::Issuer("https://as.example".into()));
     assert_eq!(config.slots[2].provider.parameters["ttl"], "10m");
     assert_eq!(config.slots[2].policy.expected_lifetime, Duration::from_mins(10));
