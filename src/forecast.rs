@@ -89,7 +89,7 @@ pub fn forecast(config: &Config, from: Timestamp, span: Duration) -> Forecast {
         until: (from + span).to_string(),
         slots: courses.iter().map(|course| slot_forecast(course, from + span)).collect(),
         psu_contexts: groups(exclusive.clone(), context_of),
-        endpoints: groups(issuing(), |slot| slot.endpoint().as_str().to_owned()),
+        endpoints: groups(issuing(), |slot| slot.endpoint().shown().to_owned()),
         notes: notes(&courses),
     }
 }
@@ -245,7 +245,7 @@ fn notes(courses: &[Course<'_>]) -> Vec<String> {
 fn only_issuer(slot: &Slot) -> String {
     format!(
         "this host must be the only one that asks {} for client {}: a second issuer would break the rule",
-        slot.endpoint().as_str(),
+        slot.endpoint().shown(),
         slot.provider.client_id(),
     )
 }

@@ -185,6 +185,15 @@ impl Endpoint {
             Self::Followed(followed) => followed.id.as_str(),
         }
     }
+
+    /// The same for people: without the query, in which there may be a key.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::TokenUrl(url) | Self::Issuer(url) => url.split('?').next().unwrap_or_default(),
+            Self::Followed(followed) => followed.id.as_str(),
+        }
+    }
 }
 
 /// Files for TLS, read again when they change.

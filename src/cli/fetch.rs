@@ -168,7 +168,7 @@ fn explain(slot: &Slot, entry: &Entry, name: &Name, show_token: bool) -> Result<
         format!(
             "{}{}",
             if slot.follows().is_some() { "followed      " } else { "asked         " },
-            slot.endpoint().as_str()
+            slot.endpoint().shown()
         ),
         format!("slot          {}", slot.id),
         format!("access_token  {shown}"),

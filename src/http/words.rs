@@ -147,8 +147,12 @@ fn tls_words(error: &rustls::Error) -> String {
                 "its certificate is not valid yet; is this host's clock right?".into()
             }
             NotValidForName | NotValidForNameContext { .. } => "its certificate is for another name".into(),
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "it shows the certificate of a CA as its own; have that CA issue one for the server".into()
+            }
             other => format!("its certificate is not trusted: {other}"),
         },
+        rustls::Error::InconsistentKeys(_) => "key_file does not hold the key of the certificate in cert_file".into(),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS there".into(),
         other => other.to_string(),
     }

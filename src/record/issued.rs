@@ -31,13 +31,22 @@ pub(crate) fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: I
     entry.standing = Standing::Good;
     entry.granted = Some(granted_of(slot, ask, &scopes));
     entry.denied = denial_after(slot, entry.denied.take(), ask, &scopes, now);
-    entry.warning.clone_from(&issued.warning);
+    entry.warning = issued.warning.clone().or_else(|| granted_less(slot, ask, issued.scopes.as_deref()?));
     match same {
         Some(held) if held.is_live(now) => keep_same_token(entry, &held, (scopes, issued.expires_at), now),
         Some(held) => revive_token(entry, &held, &issued, scopes),
         None => take_new_token(entry, issued, scopes),
     }
     name_coming(slot, entry);
+}
+
+/// What to say where the provider answers with some of the scopes that were asked for, in their names, and
+/// readers get the access token all the same.
+fn granted_less(slot: &Slot, ask: &Ask, granted: &[String]) -> Option<String> {
+    let (held, missing): (Vec<&str>, Vec<&str>) =
+        ask.scopes.iter().map(String::as_str).partition(|scope| granted.iter().any(|granted| granted == scope));
+    let some_are_missing = !held.is_empty() && !missing.is_empty() && !slot.policy.exclusive;
+    some_are_missing.then(|| format!("the provider granted less than was asked for: {} is missing", missing.join(" ")))
 }
 
 fn take_new_token(entry: &mut Entry, issued: Issued, scopes: Vec<String>) {

@@ -10,7 +10,7 @@ use crate::job::Ask;
 use crate::keeper::{Case, Keeper};
 use crate::ledger::{Entry, Retry};
 use crate::name::{Name, SinkId};
-use crate::plan::renewal_of;
+use crate::plan::{renewal_of, serves};
 use crate::settings::HookEvent;
 use crate::slot::Slot;
 use crate::time::{Timestamp, for_people};
@@ -91,6 +91,12 @@ fn tell_new_token(slot: &Slot, entry: &Entry, token: &AccessToken, next: Timesta
         scope = token.scopes.join(" "), "access token issued");
     if let Some(warning) = &entry.warning {
         warn!(slot = %slot.id, warning, "the answer was usable, but");
+    }
+    for unserved in slot.tokens.iter().filter(|settings| !serves(slot, settings, token)) {
+        let missing: Vec<&str> =
+            unserved.scopes.iter().filter(|scope| !token.scopes.contains(scope)).map(String::as_str).collect();
+        warn!(slot = %slot.id, token = %unserved.name, missing = missing.join(" "),
+            "the provider granted less than was asked for: this token gets no new access token");
     }
     let due = renewal_of(slot, token);
     if slot.policy.budget.is_some() && due < next && next < Timestamp::NEVER {
