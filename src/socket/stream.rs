@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use crate::socket::door::Bell;
@@ -21,13 +23,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct PeerStream {
     stream: Arc<UnixStream>,
     bell: Bell,
+    /// Told when the peer writes no more.
+    half_closed: Arc<Notify>,
     /// Runs while the peer does not read.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl PeerStream {
-    pub(crate) fn new(stream: Arc<UnixStream>, bell: Bell) -> Self {
-        Self { stream, bell, stalled: None }
+    pub(crate) fn new(stream: Arc<UnixStream>, bell: Bell, half_closed: Arc<Notify>) -> Self {
+        Self { stream, bell, half_closed, stalled: None }
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -54,15 +58,26 @@ fn read_once(stream: &UnixStream, room: &mut [u8]) -> io::Result<usize> {
     length.map_or_else(|| read.and(Err(io::ErrorKind::WouldBlock.into())), Ok)
 }
 
+/// Whether the peer reads no more either. Who has only said all it had to say waits for the answer.
+pub(crate) fn has_gone(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
+}
+
 impl AsyncRead for PeerStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match read_once(&self.stream, buf.initialize_unfilled()) {
                 Ok(length) => {
-                    buf.advance(length);
                     if length > 0 {
+                        buf.advance(length);
                         self.bell.sending();
+                    } else if has_gone(&self.stream) {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+                    } else {
+                        self.half_closed.notify_one();
                     }
                     return Poll::Ready(Ok(()));
                 }

@@ -2,10 +2,11 @@
 //! they may say: that their API refused it.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokend::demo::standin::{Fault, Vendor};
+use tokend::demo::standin::{Fault, Target, Vendor};
 
 use crate::setup::{Answer, Daemon, Setup, wait_until};
 
@@ -82,6 +83,34 @@ fn who_waits_for_the_first_one_gets_it_and_without_patience_is_told_when_to_come
     let answer = rest_of(waiting);
     assert_eq!(answer.status, 200);
     assert!(setup.standin.is_active(&answer.body));
+}
+
+#[test]
+fn who_has_said_all_it_had_to_say_gets_its_answer() {
+    let setup = Setup::with_tokens(&["a", "b"]);
+    setup.standin.fault(Target::client(Vendor::OAuth2, "b"), Fault::Unavailable(None));
+    let daemon = setup.run();
+    wait_until("the first is there", || setup.read("tokens/a").is_some());
+    daemon.wait_failing("b");
+    let ask = |path: &str, headers: &str| {
+        let asking = daemon.send("GET", path, headers);
+        asking.shutdown(Shutdown::Write).unwrap();
+        asking
+    };
+    assert_eq!(rest_of(ask("/v1/tokens/a", "")).status, 200);
+    assert_eq!(rest_of(ask("/v1/tokens/a", "If-None-Match: \"1\"\r\n")).status, 304);
+    assert_eq!(rest_of(ask("/v1/tokens/b", "")).status, 503);
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    let before = open();
+    let waiting = ask("/v1/tokens/b?wait=5m", "");
+    wait_until("it waits", || open() > before);
+    drop(waiting);
+    wait_until("its place is free again", || open() <= before);
+    let waiting = ask("/v1/tokens/b?wait=5m", "");
+    has_arrived(&daemon);
+    setup.standin.clear(Target::client(Vendor::OAuth2, "b"));
+    assert_eq!(daemon.post("/v1/tokens/b/refresh").status, 200);
+    assert_eq!(rest_of(waiting).status, 200);
 }
 
 #[test]
