@@ -21,13 +21,12 @@ use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::shelf::Shelf;
 use crate::socket::door::{Bell, Door};
-use crate::socket::stream::{PeerStream, has_gone};
+use crate::socket::stream::PeerStream;
 
 mod accept;
 mod admission;
@@ -56,8 +55,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 4096;
 /// How long to wait after accepting failed (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// How often it is looked whether a peer that writes no more still reads.
-const GONE_PAUSE: Duration = Duration::from_secs(1);
 /// How long answers under way are waited for at the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -73,7 +70,7 @@ pub async fn serve(listener: UnixListener, desk: Desk) {
                 Ok((stream, _)) => {
                     conversations.spawn(receive(stream, door.clone(), app.clone(), shelf.clone()));
                 }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
             () = shelf.is_taken_away() => break,
         }
@@ -89,22 +86,11 @@ async fn receive(stream: UnixStream, door: Door, app: Router, shelf: Shelf) {
     let Some(peer) = Peer::of(&stream) else { return };
     let place = door.enter(&peer);
     let bell = place.bell();
-    let half_closed = Arc::new(Notify::new());
-    let gone = gone_after(Arc::clone(&half_closed), Arc::clone(&stream));
-    let stream = PeerStream::new(stream, bell.clone(), half_closed);
+    let stream = PeerStream::new(stream, bell.clone());
     let conversation = talk(stream, (peer, Some(bell)), app, shelf.is_taken_away());
     tokio::select! {
         () = conversation => {}
         () = place.is_wanted() => {}
-        () = gone => {}
-    }
-}
-
-/// Ends when the peer of `stream`, which has said all it had to say, does not wait for the answer any more.
-async fn gone_after(half_closed: Arc<Notify>, stream: Arc<UnixStream>) {
-    half_closed.notified().await;
-    while !has_gone(&stream) {
-        sleep(GONE_PAUSE).await;
     }
 }
 
@@ -134,8 +120,6 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     end: impl Future<Output = ()>,
 ) {
     let app = TowerToHyperService::new(app);
-    // Elsewhere nobody would see that it has gone meanwhile.
-    let half_close = bell.is_some();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         let bell = bell.clone();
@@ -150,7 +134,6 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .half_close(half_close)
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(16 * 1024)
         .serve_connection(TokioIo::new(stream), service);

@@ -132,6 +132,11 @@ impl Bell {
         self.change(Doing::Resting, |_| true);
     }
 
+    /// Whether its request is not answered yet.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.door.room().seats.get(&self.number).is_some_and(|seat| seat.doing == Doing::Asking)
+    }
+
     fn change(&self, doing: Doing, from: impl Fn(Doing) -> bool) {
         let mut room = self.door.room();
         if let Some(seat) = room.seats.get_mut(&self.number).filter(|seat| from(seat.doing)) {

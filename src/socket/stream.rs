@@ -10,28 +10,29 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
 use crate::socket::door::Bell;
 
 /// How long a peer may leave unread what it asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether one that writes no more is still there.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A stream that can be looked at while it is read and written.
 #[derive(Debug)]
 pub(crate) struct PeerStream {
     stream: Arc<UnixStream>,
     bell: Bell,
-    /// Told when the peer writes no more.
-    half_closed: Arc<Notify>,
     /// Runs while the peer does not read.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Runs while the peer, which writes no more, waits for its answer.
+    silent: Option<Pin<Box<Sleep>>>,
 }
 
 impl PeerStream {
-    pub(crate) fn new(stream: Arc<UnixStream>, bell: Bell, half_closed: Arc<Notify>) -> Self {
-        Self { stream, bell, half_closed, stalled: None }
+    pub(crate) fn new(stream: Arc<UnixStream>, bell: Bell) -> Self {
+        Self { stream, bell, stalled: None, silent: None }
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -42,6 +43,21 @@ impl PeerStream {
         let patience = self.stalled.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
         ready!(patience.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether the peer reads no more either.
+    fn has_gone(&self) -> bool {
+        let mut polled = [PollFd::new(&*self.stream, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
+    }
+
+    /// Waits a little: the kernel does not tell when a peer that writes no more goes.
+    fn poll_look_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let pause = self.silent.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
+        ready!(pause.as_mut().poll(cx));
+        self.silent = None;
+        Poll::Ready(())
     }
 }
 
@@ -58,27 +74,18 @@ fn read_once(stream: &UnixStream, room: &mut [u8]) -> io::Result<usize> {
     length.map_or_else(|| read.and(Err(io::ErrorKind::WouldBlock.into())), Ok)
 }
 
-/// Whether the peer reads no more either. Who has only said all it had to say waits for the answer.
-pub(crate) fn has_gone(stream: &UnixStream) -> bool {
-    let mut polled = [PollFd::new(stream, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::HUP)
-}
-
 impl AsyncRead for PeerStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
             match read_once(&self.stream, buf.initialize_unfilled()) {
+                Ok(0) if self.has_gone() => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                // It has said all it had to say, and waits for the answer.
+                Ok(0) if self.bell.is_asking() => ready!(self.poll_look_again(cx)),
+                Ok(0) => return Poll::Ready(Ok(())),
                 Ok(length) => {
-                    if length > 0 {
-                        buf.advance(length);
-                        self.bell.sending();
-                    } else if has_gone(&self.stream) {
-                        return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-                    } else {
-                        self.half_closed.notify_one();
-                    }
+                    buf.advance(length);
+                    self.bell.sending();
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
