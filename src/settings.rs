@@ -3,8 +3,6 @@
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use crate::preset::Preset;
 use crate::secret::Secret;
 
 pub use crate::preset::Budget;
+pub use crate::settings::directories::{default_state_dir, first_directory};
 pub use crate::settings::followed::{Followed, FollowedPlace};
 pub use crate::settings::hook::{Hook, HookEvent, HookKind};
 pub use crate::settings::readers::Readers;
@@ -22,6 +21,7 @@ pub use crate::settings::vault::{
     KvVersion, VaultAddress, VaultLogin, VaultMethod, VaultPlace, VaultServer, VaultSettings,
 };
 
+mod directories;
 mod followed;
 mod hook;
 mod readers;
@@ -260,21 +260,6 @@ pub enum SecretSource {
 
 /// More choices of secrets are not tried.
 const MOST_CHOICES: usize = 64;
-
-/// Where the state is when the configuration does not say so: where the service manager does, else the
-/// desktop, by the variables that `find` knows.
-pub fn default_state_dir(find: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let directory = |variable| first_directory(&find(variable)?);
-    let home = || directory("HOME").map(|home| home.join(".local/state"));
-    directory("STATE_DIRECTORY").or_else(|| directory("XDG_STATE_HOME").or_else(home).map(|dir| dir.join("tokend")))
-}
-
-/// The first of a colon-separated list, as systemd sets it.
-#[must_use]
-pub fn first_directory(list: &OsStr) -> Option<PathBuf> {
-    let first = list.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
-    Some(PathBuf::from(OsStr::from_bytes(first))).filter(|path| path.is_absolute())
-}
 
 /// `[tokens.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
