@@ -9,7 +9,8 @@ use crate::config::node::{Content, Node};
 use crate::config::problems::{Problems, one_of, shown};
 use crate::config::read::{Section, expected, flag, strings, text};
 use crate::config::secret_source::list;
-use crate::preset::{Parameter, ParameterKind, Parameters, Preset};
+use crate::preset::{Asking, Parameter, ParameterKind, Parameters, Preset};
+use crate::secret::Secret;
 use crate::settings::SecretSource;
 
 /// The values of a provider's parameters.
@@ -42,7 +43,29 @@ pub fn read(preset: &Preset, section: Section<'_, '_>, common: &[&str], problems
             problems.add_missing(section.at, missing(preset, key, parameter));
         }
     }
+    check_doubled(preset, &values, section, problems);
     values
+}
+
+/// A table whose entries are fields of the request must not bring one that is sent already.
+fn check_doubled(preset: &Preset, values: &Values, section: Section<'_, '_>, problems: &mut Problems<'_>) {
+    let tables = || values.plain.iter().filter(|(_, value)| value.as_object().is_some_and(|table| !table.is_empty()));
+    if tables().next().is_none() {
+        return;
+    }
+    let secrets = values.secrets.keys().map(|name| (name.clone(), Secret::new("secret".into()))).collect();
+    let asking = Asking {
+        token_url: "https://as.example/token",
+        parameters: &values.plain,
+        secrets: &secrets,
+        scopes: &[],
+        context: None,
+        ttl: None,
+    };
+    let Err(wrong) = preset.request(&asking) else { return };
+    for (key, _) in tables().filter(|(key, _)| wrong.starts_with(&format!("{key}."))) {
+        problems.add(section.at_key(key), wrong.clone());
+    }
 }
 
 fn missing(preset: &Preset, key: &str, parameter: &Parameter) -> String {

@@ -80,6 +80,8 @@ impl Lines<'_> {
         let offset = offset.min(bytes.len());
         let line = starts.partition_point(|start| *start <= offset);
         let before = &bytes[starts[line - 1]..offset];
+        // What an editor put at the beginning of the file is no character of the line.
+        let before = before.strip_prefix("\u{feff}".as_bytes()).unwrap_or(before);
         let is_first_of_char = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
         let column = 1 + before.iter().filter(is_first_of_char).count();
         Place::File { path: Arc::clone(&self.path), line, column }
@@ -101,6 +103,9 @@ mod tests {
         assert_eq!(at(7), "t.toml:2:1");
         assert_eq!(at(12), "t.toml:3:4");
         assert_eq!(at(999), "t.toml:3:7");
+        let marked = SourceText { path: "t.toml".into(), text: "\u{feff}a = 1".into(), privacy: Privacy::Private };
+        let marked = [marked];
+        assert_eq!(Places::new(&marked, vec![]).find(At::File { file: 0, offset: 3 }).to_string(), "t.toml:1:1");
         assert_eq!(places.find(At::Variable(0)).to_string(), "TOKEND_A__B");
     }
 }

@@ -59,7 +59,12 @@ pub fn one(node: &Node<'_>, key: &str, check: Check<'_>, problems: &mut Problems
     problems.check_keys(section.table, &KEYS);
     let mut named = KINDS.into_iter().filter(|kind| section.node(kind).is_some());
     match (named.next(), named.next()) {
-        (Some(kind), None) => elsewhere(section, kind, problems),
+        (Some(kind), None) => {
+            if kind != "vault" && section.node("server").is_some() {
+                problems.add_value(section.at_key("server"), "server", "only a secret in vault has a server");
+            }
+            elsewhere(section, kind, problems)
+        }
         (None, _) => {
             problems.add_missing(section.at, format!("{key} needs one of {}", KINDS.join(", ")));
             None

@@ -287,6 +287,12 @@ preset = "oauth2"
 client_secret = []
 client_id = "c"
 issuer = "https://as.example"
+[providers.d]
+preset = "oauth2"
+client_secret = { file = "/run/secret", server = "main" }
+client_id = "d"
+issuer = "https://as.example"
+extra = { grant_type = "password", ours = "1" }
 "#,
         r#"
 6:17: client_secret: both env and file are given; keep one of them
@@ -304,6 +310,8 @@ issuer = "https://as.example"
 11:188: client_secret needs one of command, credential, env, file, vault
 11:190: unknown key "fil"; did you mean "file"?
 14:17: client_secret: the list is empty; name at least one secret
+19:41: server: only a secret in vault has a server
+22:1: extra.grant_type is sent already, by the preset itself
 "#,
     );
 }
