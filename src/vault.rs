@@ -88,10 +88,11 @@ pub enum Credentials<'a> {
 }
 
 impl Vault {
-    /// A way to `server`, with `token`, or with none to log in.
+    /// A way to `server`, with `token`, or with none (or one that is empty) to log in, or because an agent does.
     ///
     /// Errors: what is missing on this host, or why the token cannot be sent.
     pub fn new(http: &Http, server: &VaultServer, token: Option<&Secret>) -> Result<Self, Trouble> {
+        let token = token.filter(|token| !token.expose().is_empty());
         let token = token.map(header_value).transpose()?.unwrap_or_default();
         let (address, socket) = way(&server.address);
         let url = Url::parse(&address).map_err(|error| Trouble::Failed(format!("address: {error}")))?;

@@ -51,14 +51,19 @@ pub fn read(name: &str, section: Section<'_, '_>, problems: &mut Problems<'_>) -
         key_file: section.read("key_file", problems, file_path),
     };
     let kv = section.read("kv", problems, kv).unwrap_or_default();
+    // An agent can log in for all who reach its socket.
+    let has_agent = matches!(address, Some(VaultAddress::Socket(_))) && section.node("auth").is_none();
     for key in ["address", "auth"] {
-        if section.node(key).is_none() {
+        if section.node(key).is_none() && !has_agent {
             let example =
                 if key == "auth" { "auth = { method = \"approle\", … }" } else { "address = \"https://…\"" };
             problems.add_missing(section.at, format!("a Vault server needs {key}: {example}"));
         }
     }
-    let login = section.node("auth").and_then(|node| login(node, &mut tls, problems));
+    let login = match section.node("auth") {
+        Some(node) => login(node, &mut tls, problems),
+        None => has_agent.then(|| VaultLogin { mount: String::new(), method: VaultMethod::Agent }),
+    };
     check_pair(section, problems);
     (problems.count() == before)
         .then(|| Some(Arc::new(VaultServer { name: name?, address: address?, namespace, tls, kv, login: login? })))

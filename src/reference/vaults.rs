@@ -170,7 +170,8 @@ pub const VAULT: Table = Table {
             kind: Kind::Table(&AUTH),
             default: "",
             example: "{ method = \"approle\", role_id = { file = \"/etc/tokend/vault-role\" }, secret_id = { file = \"/etc/tokend/vault-secret-id\" } }",
-            about: "How to log in. Must be given.",
+            about: "How to log in. Must be given, but for an agent's listener: without it the agent's own login is used \
+                    (use_auto_auth_token).",
         },
     ],
 };

@@ -88,6 +88,8 @@ pub enum VaultMethod {
         /// The role, where it is not left to the server.
         role: Option<String>,
     },
+    /// None: the agent at the other end logs in, and puts its own token to what comes without.
+    Agent,
 }
 
 /// A secret in the KV engine of a server.
@@ -145,14 +147,20 @@ impl VaultMethod {
             Self::AppRole { role_id, secret_id, .. } => role_id.iter().chain(secret_id.iter().flatten()).collect(),
             Self::Userpass { password, .. } => password.iter().collect(),
             Self::Jwt { jwt, .. } => jwt.iter().collect(),
-            Self::Cert { .. } => Vec::new(),
+            Self::Cert { .. } | Self::Agent => Vec::new(),
         }
+    }
+
+    /// Whether somebody else logs in: the token is theirs to keep and to renew.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Token { .. } | Self::Agent)
     }
 
     fn same_as(&self, other: &Self) -> bool {
         let (secrets, others) = (self.secrets(), other.secrets());
         let plain = match (self, other) {
-            (Self::Token { .. }, Self::Token { .. }) => true,
+            (Self::Token { .. }, Self::Token { .. }) | (Self::Agent, Self::Agent) => true,
             (Self::AppRole { wrapped, secret_id, .. }, Self::AppRole { wrapped: other, secret_id: others, .. }) => {
                 wrapped == other && secret_id.is_some() == others.is_some()
             }

@@ -145,7 +145,7 @@ fn a_server_that_is_busy_or_in_trouble_is_tried_again_and_loses_no_login() {
 #[test]
 fn a_token_that_cannot_be_a_header_is_refused_before_anything_is_sent() {
     let server = server("http://127.0.0.1:1", KvVersion::V2);
-    for token in ["", "hvs.a\nX-Evil: 1", "hvs.a\r\n", "hvs. a", "hvs.\u{e4}", "hvs.\u{7f}"] {
+    for token in ["hvs.a\nX-Evil: 1", "hvs.a\r\n", "hvs. a", "hvs.\u{e4}", "hvs.\u{7f}"] {
         let Err(Trouble::Failed(words)) = Vault::new(&Http::new(), &server, Some(&secret(token))) else {
             panic!("{token:?} was taken");
         };

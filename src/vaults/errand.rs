@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use crate::settings::VaultPlace;
+use crate::settings::{VaultMethod, VaultPlace};
 use crate::sink::vault::{Put, VaultPut, put};
 use crate::time::for_people;
 use crate::vault::{Found, Trouble, Vault};
@@ -61,7 +61,11 @@ impl Session {
         let token = self.token(Some(&spent)).await?;
         if token.same_as(&spent) {
             self.spent.store(true, Ordering::Relaxed);
-            return Err(told(&format!("{denied}; the token that auth names holds no more: put another one there")));
+            let why = match self.server.login.method {
+                VaultMethod::Agent => "the agent lets nobody in without a token: does it log in (use_auto_auth_token)?",
+                _ => "the token that auth names holds no more: put another one there",
+            };
+            return Err(told(&format!("{denied}; {why}")));
         }
         if self.spent.swap(false, Ordering::Relaxed) {
             self.tell();

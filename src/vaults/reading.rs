@@ -29,7 +29,7 @@ impl Read {
             }
             VaultMethod::Userpass { password, .. } => Self::Password(first(password, "password").await?),
             VaultMethod::Jwt { jwt, .. } => Self::Jwt(first(jwt, "jwt").await?),
-            VaultMethod::Cert { .. } => Self::Nothing,
+            VaultMethod::Cert { .. } | VaultMethod::Agent => Self::Nothing,
         })
     }
 

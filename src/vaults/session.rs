@@ -139,7 +139,7 @@ impl Session {
         }
         match self.log_in(read, &mut standing.unwrapped).await {
             Ok(lease) => {
-                if let VaultMethod::Token { .. } = self.server.login.method {
+                if self.server.login.method.is_given() {
                     debug!(vault = %self.server.name, "a token for Vault was read");
                 } else {
                     info!(vault = %self.server.name, "logged in to Vault");
@@ -184,6 +184,9 @@ impl Session {
 
     async fn log_in(&self, read: Read, unwrapped: &mut Unwrapped) -> Result<Lease, String> {
         let VaultServer { login, .. } = &*self.server;
+        if let VaultMethod::Agent = login.method {
+            return Ok(Lease { token: Secret::new(String::new()), lifetime: None, renewable: false });
+        }
         let token = match &read {
             Read::Token(token) => Some(token),
             _ => None,
@@ -221,7 +224,7 @@ impl Session {
         let ends = kept.lifetime.map(end_of_use);
         let token = Token { secret: kept.token.clone(), ends };
         // A token that somebody gave us is where they keep it.
-        if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
+        if !self.server.login.method.is_given() {
             self.common.keeping.keep(&self.server, &kept);
         }
         if let (Some(lifetime), true) = (kept.lifetime, kept.renewable) {
@@ -255,7 +258,7 @@ impl Session {
                 let lifetime = lease.lifetime?;
                 token.ends = Some(end_of_use(lifetime));
                 let kept = Kept { token: secret.clone(), lifetime: Some(lifetime), renewable: true };
-                if !matches!(self.server.login.method, VaultMethod::Token { .. }) {
+                if !self.server.login.method.is_given() {
                     self.common.keeping.keep(&self.server, &kept);
                 }
                 // Near its longest life it is renewed for less and less: the next use logs in anew.

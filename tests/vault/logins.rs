@@ -390,23 +390,47 @@ fn a_namespace_holds_login_and_secrets() {
     assert_eq!(there["data"]["data"]["access_token"], held);
 }
 
-#[test]
-fn the_listener_of_an_agent_on_a_unix_socket() {
-    let Some(bao) = Bao::or_skip() else { return };
-    let setup = Setup::new();
+/// An agent with these lines in its configuration, which listens on a Unix socket.
+fn agent(bao: &Bao, setup: &Setup, lines: &str) -> std::process::Child {
     let config = format!(
-        "vault {{ address = \"{}\" }}\napi_proxy {{ use_auto_auth_token = false }}\n\
+        "vault {{ address = \"{}\" }}\n{lines}\n\
          listener \"unix\" {{ address = \"@DIR@/agent.sock\"\n tls_disable = true\n require_request_header = true }}\n",
         bao.address()
     );
     setup.write("agent.hcl", &config.replace("@DIR@", &setup.dir().display().to_string()));
     let mut agent = bao.command(&["agent"]);
     agent.arg(format!("-config={}", setup.path("agent.hcl").display()));
-    let mut agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("the agent listens", || setup.path("agent.sock").exists());
+    agent
+}
+
+#[test]
+fn the_listener_of_an_agent_on_a_unix_socket() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let mut agent = agent(&bao, &setup, "api_proxy { use_auto_auth_token = false }");
     setup.write("secrets/token", ROOT);
     let vault = "[vaults.main]\naddress = \"unix://@DIR@/agent.sock\"\n\
                  auth = { method = \"token\", token = { file = \"@DIR@/secrets/token\" } }\n";
+    setup.configure(&[vault.into(), setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
+    delivers(&bao, &setup);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
+
+#[test]
+fn an_agent_that_logs_in_itself_needs_no_auth() {
+    let Some(bao) = Bao::or_skip() else { return };
+    let setup = Setup::new();
+    let (role, secret_id) = bao.app_role("secret/data/psd2/*", &[]);
+    setup.write("secrets/role", &role);
+    setup.write("secrets/secret-id", &secret_id);
+    let files = "role_id_file_path = \"@DIR@/secrets/role\"\nsecret_id_file_path = \"@DIR@/secrets/secret-id\"\n\
+                 remove_secret_id_file_after_reading = false";
+    let login = format!("auto_auth {{ method {{ type = \"approle\"\nconfig = {{ {files} }} }} }}");
+    let mut agent = agent(&bao, &setup, &format!("{login}\napi_proxy {{ use_auto_auth_token = true }}"));
+    let vault = "[vaults.main]\naddress = \"unix://@DIR@/agent.sock\"\n";
     setup.configure(&[vault.into(), setup.oauth2("api", ""), token("api", "{ vault = \"secret/psd2/api\" }")]);
     delivers(&bao, &setup);
     agent.kill().unwrap();
