@@ -18,10 +18,13 @@ pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
 /// How long the server wants to be left alone: seconds, or a date (by its own clock, where it tells).
 pub fn retry_after(headers: &HeaderMap, answered_at: Timestamp) -> Option<Duration> {
     let text = text(headers, &RETRY_AFTER)?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => LONGEST_WAIT,
-        Err(_) => moment(text)?.since(date(headers).unwrap_or(answered_at)),
+    // Some send 6.5: that is not before 7.
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let wait = match whole.parse::<u64>() {
+        Ok(seconds) if is_number(part) => Duration::from_secs(seconds.saturating_add(u64::from(!part.is_empty()))),
+        Err(_) if !whole.is_empty() && is_number(whole) && is_number(part) => LONGEST_WAIT,
+        _ => moment(text)?.since(date(headers).unwrap_or(answered_at)),
     };
     Some(wait.min(LONGEST_WAIT))
 }
@@ -66,6 +69,8 @@ mod tests {
         assert_eq!(wait("99999999999999999999999"), Some(3600));
         assert_eq!(wait("Sat, 21 Nov 2026 08:00:30 GMT"), Some(30));
         assert_eq!(wait("Sat, 21 Nov 2026 07:00:00 GMT"), Some(0));
+        assert_eq!(wait("6.5"), Some(7));
+        assert_eq!(wait("6.5s"), None);
         assert_eq!(wait("soon"), None);
         assert_eq!(wait("-5"), None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);

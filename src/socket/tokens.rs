@@ -86,13 +86,16 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Response {
     let answer = answer(&desk, &peer, name, (query, headers)).await.into_response();
-    desk.metrics.counts().read(match answer.status() {
+    let read = match answer.status() {
         StatusCode::OK => Read::Served,
         StatusCode::NOT_MODIFIED => Read::NotModified,
         StatusCode::FORBIDDEN => Read::Forbidden,
         StatusCode::NOT_FOUND => Read::Unknown,
+        // It asked for nothing that there is.
+        StatusCode::BAD_REQUEST => return answer,
         _ => Read::Unavailable,
-    });
+    };
+    desk.metrics.counts().read(read);
     answer
 }
 
