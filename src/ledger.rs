@@ -255,26 +255,30 @@ pub struct SecretChoice {
     pub worked: usize,
     /// How many were refused in a row since.
     pub refused: usize,
+    /// From when on these may be shown again although others of the list could not be read meanwhile.
+    pub again: Option<Timestamp>,
 }
 
 impl SecretChoice {
-    /// The secret to use next out of `choices`.
+    /// The secret to use at `now` out of `choices`, and how many were refused before it.
     #[must_use]
-    pub fn index(self, choices: usize) -> usize {
-        self.worked.wrapping_add(self.refused) % choices.max(1)
+    pub fn next(self, choices: usize, now: Timestamp) -> (usize, usize) {
+        let refused = if self.again.is_some_and(|again| again <= now) { 0 } else { self.refused };
+        (self.worked.wrapping_add(refused) % choices.max(1), refused)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::SecretChoice;
+    use super::{SecretChoice, Timestamp};
 
     #[test]
     fn some_secret_is_chosen_whatever_number_was_stored() {
         for worked in [0, 3, usize::MAX] {
             for refused in [0, 1, usize::MAX] {
-                assert!(SecretChoice { worked, refused }.index(2) < 2);
-                assert_eq!(SecretChoice { worked, refused }.index(0), 0);
+                let choice = SecretChoice { worked, refused, again: None };
+                assert!(choice.next(2, Timestamp::EPOCH).0 < 2);
+                assert_eq!(choice.next(0, Timestamp::EPOCH).0, 0);
             }
         }
     }

@@ -141,8 +141,8 @@ pub fn next_issue(slot: &Slot, entry: &Entry, now: Timestamp) -> (Timestamp, Ask
 }
 
 fn ask(slot: &Slot, entry: &Entry, forced: bool, now: Timestamp) -> Ask {
-    let secret_choice = entry.secret.index(slot.provider.secret_choices());
-    Ask { scopes: scopes_to_ask(slot, entry, now), secret_choice, refused: entry.secret.refused, forced }
+    let (secret_choice, refused) = entry.secret.next(slot.provider.secret_choices(), now);
+    Ask { scopes: scopes_to_ask(slot, entry, now), secret_choice, refused, forced }
 }
 
 /// When the next request leaves, and whether it is forced.

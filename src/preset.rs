@@ -1,8 +1,7 @@
 //! A provider type described as data: what to send, how to read the answer, when to refresh.
 //!
-//! A preset is a TOML file; adding a provider type is adding a file and its golden files. Code is
-//! added only for a new *kind* of client authentication or grant. Rendering and reading are pure:
-//! nothing here opens a connection or reads a clock.
+//! A preset is a TOML file; adding a provider type is adding a file and its golden files. Code is added only for
+//! a new *kind* of client authentication or grant. Rendering and reading are pure: no connection, no clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -205,11 +204,13 @@ pub struct Asking<'a> {
     pub parameters: &'a Parameters,
     /// The secret ones.
     pub secrets: &'a Secrets,
+    /// Other secrets of their lists, which are not sent: the provider knows them as well.
+    pub others: &'a [Secret],
     /// The API scopes, without the context.
     pub scopes: &'a [String],
     /// The PSU context.
     pub context: Option<&'a str>,
-    /// The provider's own word on how long tokens live whose answer names no expiry.
+    /// How long tokens live whose answer names no expiry.
     pub ttl: Option<Duration>,
 }
 

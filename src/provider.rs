@@ -11,12 +11,22 @@ use crate::http::{Connections, Http, Incoming, Outgoing, Profile};
 use crate::job::Ask;
 use crate::preset::{Answer, Asking, Secrets};
 use crate::provider::headers::{date, location_host, retry_after};
+use crate::secret::Secret;
 use crate::settings::{Endpoint, Provider};
 use crate::slot::Slot;
 use crate::time::{Timestamp, parse_duration};
 
 mod discovery;
 pub mod headers;
+
+/// The secrets of a request.
+#[derive(Default)]
+pub struct Chosen {
+    /// Those that are sent, by parameter.
+    pub secrets: Secrets,
+    /// Others of their lists.
+    pub others: Vec<Secret>,
+}
 
 /// The edge to all providers. Clones share connections and what was discovered.
 #[derive(Clone, Default)]
@@ -41,7 +51,7 @@ impl Providers {
         &self,
         slot: &Slot,
         ask: &Ask,
-        secrets: &Secrets,
+        chosen: &Chosen,
         now: &(dyn Fn() -> Timestamp + Sync),
     ) -> (Timestamp, Result<Issued, Failure>) {
         let provider = &slot.provider;
@@ -53,7 +63,8 @@ impl Providers {
         let asking = Asking {
             token_url: &token_url,
             parameters: &provider.parameters,
-            secrets,
+            secrets: &chosen.secrets,
+            others: &chosen.others,
             scopes: &ask.scopes,
             context: slot.context.as_deref(),
             ttl: ttl(provider),

@@ -1,7 +1,6 @@
 //! Changes what is known after something was decided or came about. The other half of `plan`:
 //! together they hold every decision, and neither has any effect.
 
-use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,13 +102,8 @@ fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), fail
     if failure.possibly_issued() {
         entry.issues.push(Issue { at: asked_at, kind: IssueKind::Possibly });
     }
-    if let (Failure::NotReady(_), Standing::Failing(before)) = (&failure, &entry.standing)
-        && take(&mut entry.secret.refused) > 0
-        && before.failure.class() == Class::Refused
-    {
-        // The others of its list cannot be read: none is left to try.
-        let refused = before.failure.clone();
-        return fail(slot, entry, refused, now);
+    if let (Failure::NotReady(why), true) = (&failure, entry.secret.refused > 0) {
+        return record_unreadable(slot, entry, why, now);
     }
     if let Failure::Refused(refusal) = &failure {
         if slot.policy.exclusive && falls_back(entry, ask, refusal) {
@@ -121,7 +115,7 @@ fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), fail
             return;
         }
         if refusal.credentials {
-            entry.secret.refused = ask.refused + 1;
+            (entry.secret.refused, entry.secret.again) = (ask.refused + 1, None);
             if entry.secret.refused < slot.provider.secret_choices() {
                 let attempts = attempts_so_far(entry);
                 entry.forced = ask.forced;
@@ -132,6 +126,17 @@ fn record_failure(slot: &Slot, entry: &mut Entry, asked: (&Ask, Timestamp), fail
         }
     }
     fail(slot, entry, failure, now);
+}
+
+/// Some secrets of a list were refused, and the others cannot be read: those are looked for as what is not
+/// ready, and these shown again in the rhythm of refusals (L11).
+fn record_unreadable(slot: &Slot, entry: &mut Entry, why: &str, now: Timestamp) {
+    if let (None, Standing::Failing(retry)) = (entry.secret.again, &mut entry.standing) {
+        retry.attempts.refused += 1;
+        entry.secret.again = Some(now + refused_wait(retry.attempts.refused - retry.attempts.hurried));
+    }
+    let why = format!("{why}; what can be read of its list was refused");
+    fail(slot, entry, Failure::NotReady(why), now);
 }
 
 /// Whether a refused union of scopes can be answered by asking for what was granted last (L1).

@@ -146,18 +146,23 @@ impl Provider {
     }
 
     /// How many choices of secrets may be tried, one after the other: every secret of a list with every one
-    /// of the others.
+    /// of the others, or, where those would be many, the first of each, then the second of each.
     #[must_use]
     pub fn secret_choices(&self) -> usize {
+        self.each_with_each().unwrap_or_else(|| self.secrets.values().map(Vec::len).max().unwrap_or(1).max(1))
+    }
+
+    fn each_with_each(&self) -> Option<usize> {
         let lengths = self.secrets.values().map(|list| list.len().max(1));
-        lengths.fold(1_usize, usize::saturating_mul).min(MOST_CHOICES)
+        Some(lengths.fold(1_usize, usize::saturating_mul)).filter(|choices| *choices <= MOST_CHOICES)
     }
 
     /// The secrets of the choice that is counted from 0, by parameter.
     pub fn chosen_secrets(&self, choice: usize) -> impl Iterator<Item = (&str, &SecretSource)> {
         let mut rest = choice;
+        let each_with_each = self.each_with_each().is_some();
         self.secrets.iter().filter(|(_, list)| !list.is_empty()).map(move |(parameter, list)| {
-            let index = rest % list.len();
+            let index = if each_with_each { rest % list.len() } else { choice.min(list.len() - 1) };
             rest /= list.len();
             (parameter.as_str(), &list[index])
         })
@@ -258,8 +263,8 @@ pub enum SecretSource {
     Vault(VaultPlace, String),
 }
 
-/// More choices of secrets are not tried.
-const MOST_CHOICES: usize = 64;
+/// More choices would be many refusals at once.
+const MOST_CHOICES: usize = 16;
 
 /// `[tokens.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

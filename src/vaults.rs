@@ -58,7 +58,13 @@ impl Vaults {
     #[must_use]
     pub fn new(http: Http, config: &Config) -> Self {
         let vaults = Self(Arc::new(Shared {
-            common: Common { http, keeping: Arc::default(), refusals: Arc::default(), listener: Arc::default() },
+            common: Common {
+                http,
+                keeping: Arc::default(),
+                refusals: Arc::default(),
+                unwrapped: Arc::default(),
+                listener: Arc::default(),
+            },
             sessions: Mutex::default(),
             secrets: Secrets::default(),
             users: watch::Sender::default(),

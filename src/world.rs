@@ -142,10 +142,7 @@ impl RealWorld {
                     if let (_, Err(Failure::Refused(_))) = &answered {
                         vaults.doubt(&slot);
                     }
-                    match answered {
-                        (at, Err(failure)) => (at, Err(vaults.without_others(&slot, failure).await)),
-                        answered => answered,
-                    }
+                    answered
                 }
                 Err(reason) => (now(), Err(Failure::NotReady(reason))),
             };

@@ -66,8 +66,15 @@ fn lifetime(members: &Value) -> Result<Duration, Failure> {
     let answer = Answer { status: 200, body, date: None, retry_after: None, location_host: None };
     let (parameters, secrets) = (Parameters::new(), Secrets::new());
     let token_url = "https://x.example/";
-    let asking =
-        Asking { token_url, parameters: &parameters, secrets: &secrets, scopes: &[], context: None, ttl: None };
+    let asking = Asking {
+        token_url,
+        parameters: &parameters,
+        secrets: &secrets,
+        others: &[],
+        scopes: &[],
+        context: None,
+        ttl: None,
+    };
     preset.read(&asking, &answer, NOW, NOW).map(|issued| issued.expires_at.since(issued.issued_at))
 }
 

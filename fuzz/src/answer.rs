@@ -45,7 +45,7 @@ pub fn run(input: &[u8]) {
             Endpoint::Issuer(_) | Endpoint::Followed(_) => "https://idp.example/token",
         };
         let (parameters, scopes, context) = (&provider.parameters, &slot.scopes, slot.context.as_deref());
-        let asking = Asking { token_url, parameters, secrets: &secrets, scopes, context, ttl: None };
+        let asking = Asking { token_url, parameters, secrets: &secrets, others: &[], scopes, context, ttl: None };
         let incoming = Incoming { status, headers: headers.clone(), body: body.to_vec() };
         let shown = match provider::read(provider, &asking, incoming, ASKED_AT, ANSWERED_AT) {
             Ok(issued) => check_issued(status, &issued),

@@ -154,7 +154,7 @@ fn check_slot(slot: &Slot) {
     };
     let context = slot.context.as_deref();
     let (parameters, secrets, scopes) = (&provider.parameters, &secrets, &slot.scopes);
-    let asking = Asking { token_url, parameters, secrets, scopes, context, ttl: None };
+    let asking = Asking { token_url, parameters, secrets, others: &[], scopes, context, ttl: None };
     if let Err(wrong) = provider.preset.request(&asking) {
         must_be_one_line(&wrong, LONGEST);
         for secret in secrets.values().map(Secret::expose).filter(|secret| secret.contains(MARK)) {

@@ -58,6 +58,7 @@ fn check_doubled(preset: &Preset, values: &Values, section: Section<'_, '_>, pro
         token_url: "https://as.example/token",
         parameters: &values.plain,
         secrets: &secrets,
+        others: &[],
         scopes: &[],
         context: None,
         ttl: None,

@@ -21,18 +21,17 @@ impl Keeper {
             None if case.busy.is_empty() && forget_at(&case.entry) <= now => return self.forget(identity, now),
             None => plan_departed(&case.entry, &case.busy, now),
         };
-        let is_asked = plan.due.iter().any(|job| matches!(job, Job::Issue(_)));
-        self.note_expiry(identity, is_asked, now);
         self.note_readiness(identity, now);
         self.agenda.set(identity, plan.wake);
         self.start_all(identity, plan.due, now);
+        self.note_expiry(identity, now);
     }
 
     /// Notes a slot whose access token has expired while nobody was asked for another.
-    fn note_expiry(&mut self, identity: &Identity, is_asked: bool, now: Timestamp) {
+    fn note_expiry(&mut self, identity: &Identity, now: Timestamp) {
         let Some(case) = self.cases.get_mut(identity) else { return };
         let is_alive = case.entry.live(now).is_some();
-        if replace(&mut case.lived, is_alive) && !is_alive && case.wanted && !is_asked && !case.is_asking() {
+        if replace(&mut case.lived, is_alive) && !is_alive && case.wanted && !case.is_asking() {
             self.expired.push(identity.clone());
         }
     }

@@ -140,8 +140,15 @@ mod tests {
         let asked_at = Timestamp::from_secs(1_800_000_000);
         let (parameters, secrets) = (Parameters::new(), Secrets::new());
         let token_url = "https://idp.example/token";
-        let asking =
-            Asking { token_url, parameters: &parameters, secrets: &secrets, scopes: &[], context: None, ttl: None };
+        let asking = Asking {
+            token_url,
+            parameters: &parameters,
+            secrets: &secrets,
+            others: &[],
+            scopes: &[],
+            context: None,
+            ttl: None,
+        };
         let body = document.to_string().into();
         let answer = Answer { status: 200, body, date: None, retry_after: None, location_host: None };
         let answered_at = Timestamp::from_secs(1_800_000_008);
@@ -164,8 +171,15 @@ mod tests {
         let asked_at = Timestamp::from_secs(1_800_000_000);
         let (parameters, token_url) = (Parameters::new(), "https://idp.example/token");
         let secrets = Secrets::from([("client_secret".to_owned(), Secret::new("hunter2".into()))]);
-        let asking =
-            Asking { token_url, parameters: &parameters, secrets: &secrets, scopes: &[], context: None, ttl: None };
+        let asking = Asking {
+            token_url,
+            parameters: &parameters,
+            secrets: &secrets,
+            others: &[],
+            scopes: &[],
+            context: None,
+            ttl: None,
+        };
         let read = |token: &str| {
             let body = json!({ "access_token": token, "expires_in": 60 }).to_string().into();
             let answer = Answer { status: 200, body, date: None, retry_after: None, location_host: None };

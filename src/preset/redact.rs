@@ -30,7 +30,8 @@ pub(crate) struct Redactor {
 impl Redactor {
     pub(crate) fn new(asking: &Asking<'_>) -> Self {
         let client_id = asking.parameters.get("client_id").and_then(Value::as_str).unwrap_or_default();
-        let secrets = asking.secrets.values().map(Secret::expose).filter(|secret| !secret.is_empty());
+        let known = asking.secrets.values().chain(asking.others);
+        let secrets = known.map(Secret::expose).filter(|secret| !secret.is_empty());
         let mut shapes: Vec<String> = secrets.flat_map(|secret| shapes(client_id, secret)).collect();
         shapes.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         shapes.dedup();

@@ -30,7 +30,7 @@ pub fn try_refused_again(entry: &mut Entry, now: Timestamp) {
         && retry.failure.class() != Class::Unreachable
     {
         retry.not_before = now.max(retry.asked_until.unwrap_or(now));
-        entry.secret.refused = 0;
+        (entry.secret.refused, entry.secret.again) = (0, None);
     }
 }
 

@@ -29,6 +29,7 @@ pub fn follow_clock(entry: &mut Entry, step: Step, before: Timestamp) {
     entry.waiting_since.iter_mut().for_each(past);
     let hooks = entry.hooks.values_mut().flat_map(|receipts| [&mut receipts.change, &mut receipts.failure]);
     hooks.for_each(|receipt| follow_hook(receipt, step, past));
+    entry.secret.again = entry.secret.again.map(|at| at.moved(step));
     entry.same_again = entry.same_again.map(|at| at.moved(of_token));
     correct_schedule(entry, before.moved(step));
     if let Standing::Failing(retry) = &mut entry.standing {

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// Notes what the provider answered to `ask`.
 pub(crate) fn record_issued(slot: &Slot, entry: &mut Entry, ask: &Ask, issued: Issued, now: Timestamp) {
-    entry.secret = SecretChoice { worked: ask.secret_choice, refused: 0 };
+    entry.secret = SecretChoice { worked: ask.secret_choice, ..SecretChoice::default() };
     entry.recalled = true;
     // With less to live it would be asked for sooner than what is the same may be (L8).
     let may_live_on = issued.expires_at >= now + 20 * SECOND;

@@ -151,7 +151,6 @@ fn secrets_that_cannot_be_read_are_passed_over_and_refused_ones_are_not_shown_ag
     let mut slot = plain_slot();
     slot.provider = Arc::new(provider_with_secrets("bank", 3));
     let mut entry = nothing_known(&slot);
-    let no_file = Failure::NotReady("there is no such file".into());
     for wait in [5, 20, 60] {
         assert_eq!(next_ask(&slot, &entry, at(0)).secret_choice, 0);
         // The second cannot be read, and the third was used.
@@ -161,11 +160,34 @@ fn secrets_that_cannot_be_read_are_passed_over_and_refused_ones_are_not_shown_ag
         assert_eq!(entry.secret.refused, 0, "none is left");
         assert!(matches!(&entry.standing, Standing::Failing(retry) if retry.not_before == at(wait)), "{entry:?}");
     }
-    let mut entry = nothing_known(&slot);
-    for wait in [5.0, 20.0, 60.0] {
-        assert_eq!(waits(&slot, &mut entry, &refused("invalid_client"), 1, at(0)), [0.0]);
-        assert_eq!(waits(&slot, &mut entry, &no_file, 1, at(0)), [wait], "none of the others can be read");
+}
+
+#[test]
+fn what_cannot_be_read_is_looked_for_and_what_was_refused_is_shown_in_its_own_rhythm() {
+    let mut slot = plain_slot();
+    slot.provider = Arc::new(provider_with_secrets("bank", 2));
+    let no_file = Failure::NotReady("there is no such file".into());
+    let (mut entry, mut now) = (nothing_known(&slot), at(0));
+    let (mut shown, mut looked) = (Vec::new(), Vec::new());
+    while now < at(400) {
+        let is_second = next_ask(&slot, &entry, now).secret_choice == 1;
+        if is_second {
+            looked.push(now);
+        } else {
+            shown.push(now);
+        }
+        let failure = if is_second { no_file.clone() } else { refused("invalid_client") };
+        answer(&slot, &mut entry, Err(failure), now);
+        now = next(&slot, &entry, now);
     }
+    let gaps = |moments: &[Timestamp]| moments.windows(2).map(|two| two[1].since(two[0])).collect::<Vec<_>>();
+    let waits = gaps(&shown);
+    for (wait, least) in waits.iter().zip([5, 20, 60, 120]) {
+        assert!(*wait >= secs(least) && *wait <= secs(least + 60), "{waits:?}");
+    }
+    assert!(waits.len() >= 3 && gaps(&looked).iter().all(|gap| *gap <= secs(60)), "{waits:?} {looked:?}");
+    let Standing::Failing(retry) = &entry.standing else { panic!("{entry:?}") };
+    assert_eq!(retry.failure.to_string(), "there is no such file; what can be read of its list was refused");
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl AsyncRead for PeerStream {
             match read_once(&self.stream, buf.initialize_unfilled()) {
                 Ok(0) if self.has_gone() => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 // It has said all it had to say, and waits for the answer.
-                Ok(0) if self.bell.is_asking() => ready!(self.poll_look_again(cx)),
+                Ok(0) if self.bell.is_asking() || self.stalled.is_some() => ready!(self.poll_look_again(cx)),
                 Ok(0) => return Poll::Ready(Ok(())),
                 Ok(length) => {
                     buf.advance(length);

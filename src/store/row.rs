@@ -243,7 +243,7 @@ pub fn decode(identity: Identity, row: &[u8]) -> Option<Entry> {
         invalidated: facts.invalidated.map(InvalidatedFacts::invalidated),
         honoured: facts.honoured.map(|HonouredFacts { schedule, until }| Honoured { schedule, until }),
         same_again: facts.same_again,
-        secret: SecretChoice { worked: facts.secret_worked, refused: 0 },
+        secret: SecretChoice { worked: facts.secret_worked, ..SecretChoice::default() },
         receipts: receipts(facts.held, facts.coming)?,
         hooks: hook_receipts(facts.hooks)?,
         anchor: facts.anchor,

@@ -85,7 +85,7 @@ fn full(identity: &str) -> Entry {
         granted: Some(vec!["a".into()]),
         forced: true,
         same_again: Some(NOW),
-        secret: SecretChoice { worked: 1, refused: 1 },
+        secret: SecretChoice { worked: 1, refused: 1, again: None },
         warning: Some("odd".into()),
         receipts: BTreeMap::from([(SinkId::new("/run/a"), Box::new(receipt)), (SinkId::new("/run/b"), Box::default())]),
         ..Entry::new(Identity::stored(identity))

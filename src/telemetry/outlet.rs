@@ -2,7 +2,7 @@
 //! and stops reading (a terminal after Ctrl-S, a pipe to a logger that hangs) stops the log, and
 //! nothing else.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 use tracing::warn;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -26,10 +27,21 @@ pub(crate) struct Outlet<W>(Arc<Shared<W>>);
 
 struct Shared<W> {
     out: fn() -> W,
-    is_file: bool,
+    kind: Kind,
     queue: Mutex<Option<Sender<Vec<u8>>>>,
     waiting: AtomicUsize,
     lost: AtomicUsize,
+}
+
+/// What is there, as far as it says what can be written without waiting.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A file takes everything.
+    File,
+    /// A pipe that takes anything takes [`AT_ONCE`].
+    Pipe,
+    /// A terminal may take a part of a line.
+    Other,
 }
 
 impl<W> Clone for Outlet<W> {
@@ -41,27 +53,34 @@ impl<W> Clone for Outlet<W> {
 impl<W: Write + AsFd + 'static> Outlet<W> {
     /// To where `out` leads.
     pub(crate) fn new(out: fn() -> W) -> Self {
-        let is_file = fstat(out()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        let kind = match fstat(out()).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::RegularFile) => Kind::File,
+            Ok(FileType::Fifo) => Kind::Pipe,
+            _ => Kind::Other,
+        };
         let (waiting, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Shared { out, is_file, queue: Mutex::default(), waiting, lost }))
+        Self(Arc::new(Shared { out, kind, queue: Mutex::default(), waiting, lost }))
     }
 
     fn say(&self, line: &[u8]) {
         let shared = &self.0;
         let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = line;
         if shared.waiting.load(Ordering::Acquire) == 0 && shared.takes_at_once(line.len()) {
-            // Nobody is left to tell that nobody listens.
-            let _ = (shared.out)().write_all(line);
-            return;
+            match write_out(&mut (shared.out)(), &mut rest) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return shared.lose(),
+                Ok(()) => return,
+            }
         }
         if shared.waiting.load(Ordering::Acquire) >= MOST_LINES {
-            shared.lost.fetch_add(1, Ordering::Relaxed);
-            return;
+            return shared.lose();
         }
         let sender = queue.get_or_insert_with(|| self.clone().begin());
         shared.waiting.fetch_add(1, Ordering::AcqRel);
-        if sender.send(line.to_vec()).is_err() {
+        if sender.send(rest.to_vec()).is_err() {
             shared.waiting.fetch_sub(1, Ordering::AcqRel);
+            shared.lose();
         }
     }
 
@@ -75,7 +94,14 @@ impl<W: Write + AsFd + 'static> Outlet<W> {
 
     fn bring_out(&self, lines: &Receiver<Vec<u8>>) {
         for line in lines {
-            let _ = (self.0.out)().write_all(&line);
+            let mut rest = line.as_slice();
+            let mut out = (self.0.out)();
+            while let Err(error) = write_out(&mut out, &mut rest) {
+                if error.kind() != ErrorKind::WouldBlock || wait_for_room(&out).is_err() {
+                    self.0.lose();
+                    break;
+                }
+            }
             if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
                 let lost = self.0.lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
@@ -94,15 +120,39 @@ impl<W: Write + AsFd + 'static> Outlet<W> {
     }
 }
 
-impl<W: AsFd> Shared<W> {
-    fn takes_at_once(&self, length: usize) -> bool {
-        if self.is_file {
-            return true;
+/// Writes what `rest` holds, as far as it goes; `rest` is what is left.
+fn write_out(out: &mut impl Write, rest: &mut &[u8]) -> io::Result<()> {
+    while !rest.is_empty() {
+        match out.write(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(length) => *rest = &rest[length..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        let out = (self.out)();
-        let mut polled = [PollFd::new(&out, PollFlags::OUT)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        length <= AT_ONCE && !matches!(poll(&mut polled, Some(&now)), Ok(0))
+    }
+    Ok(())
+}
+
+fn wait_for_room(out: &impl AsFd) -> Result<usize, Errno> {
+    poll(&mut [PollFd::new(out, PollFlags::OUT)], None)
+}
+
+impl<W: AsFd> Shared<W> {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn takes_at_once(&self, length: usize) -> bool {
+        match self.kind {
+            Kind::File => true,
+            Kind::Other => false,
+            Kind::Pipe => {
+                let out = (self.out)();
+                let mut polled = [PollFd::new(&out, PollFlags::OUT)];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                length <= AT_ONCE && !matches!(poll(&mut polled, Some(&now)), Ok(0))
+            }
+        }
     }
 }
 
@@ -146,6 +196,14 @@ mod tests {
 
     fn pipe() -> File {
         OpenOptions::new().read(true).write(true).open(place()).unwrap()
+    }
+
+    #[test]
+    fn what_may_take_a_part_of_a_line_is_left_to_the_thread() {
+        let outlet = Outlet::new(|| OpenOptions::new().write(true).open("/dev/null").unwrap());
+        outlet.clone().write_all(b"a line\n").unwrap();
+        outlet.drain(Duration::from_secs(9));
+        assert!(outlet.0.queue.lock().unwrap().is_some());
     }
 
     #[test]

@@ -49,7 +49,12 @@ impl Session {
         let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
         let denied = match self.request(&vault, place, what).await {
             Err(Trouble::Denied(why)) => why,
-            other => return other.map_err(|trouble| told(&trouble)),
+            other => {
+                if other.is_ok() {
+                    self.note_that_it_holds();
+                }
+                return other.map_err(|trouble| told(&trouble));
+            }
         };
         let holds = vault.holds().await;
         self.patience.heed(vault.unwelcome());
@@ -67,11 +72,16 @@ impl Session {
             };
             return Err(told(&format!("{denied}; {why}")));
         }
+        self.note_that_it_holds();
+        let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
+        self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))
+    }
+
+    /// What waited because the token was spent need not wait any longer.
+    fn note_that_it_holds(&self) {
         if self.spent.swap(false, Ordering::Relaxed) {
             self.tell();
         }
-        let vault = Vault::new(&self.common.http, &self.server, Some(&token)).map_err(|trouble| told(&trouble))?;
-        self.request(&vault, place, what).await.map_err(|trouble| told(&trouble))
     }
 
     async fn request(&self, vault: &Vault, place: &VaultPlace, what: What<'_>) -> Result<Reply, Trouble> {

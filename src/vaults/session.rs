@@ -33,6 +33,7 @@ pub(crate) struct Common {
     pub(crate) http: Http,
     pub(crate) keeping: Arc<Keeping>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) unwrapped: Arc<Unwrapped>,
     /// Who is told that a server lets us in again.
     pub(crate) listener: Arc<OnceLock<Inbox>>,
 }
@@ -58,7 +59,6 @@ struct Standing {
     /// Whether what was kept from before was looked at.
     recalled: bool,
     failed: Option<Failed>,
-    unwrapped: Unwrapped,
 }
 
 #[derive(Clone)]
@@ -137,7 +137,7 @@ impl Session {
             standing.failed = Some(Failed { why: why.clone(), attempts, not_before });
             return Err(why);
         }
-        match self.log_in(read, &mut standing.unwrapped).await {
+        match self.log_in(read).await {
             Ok(lease) => {
                 if self.server.login.method.is_given() {
                     debug!(vault = %self.server.name, "a token for Vault was read");
@@ -182,7 +182,7 @@ impl Session {
         format!("vault {}: the login was refused; the same credentials are tried again in {left}", self.server.name)
     }
 
-    async fn log_in(&self, read: Read, unwrapped: &mut Unwrapped) -> Result<Lease, String> {
+    async fn log_in(&self, read: Read) -> Result<Lease, String> {
         let VaultServer { login, .. } = &*self.server;
         if let VaultMethod::Agent = login.method {
             return Ok(Lease { token: Secret::new(String::new()), lifetime: None, renewable: false });
@@ -192,7 +192,7 @@ impl Session {
             _ => None,
         };
         let vault = Vault::new(&self.common.http, &self.server, token).map_err(|trouble| trouble.to_string())?;
-        let lease = match unwrapped.shown(&vault, &login.method, &read).await {
+        let lease = match self.common.unwrapped.shown(&vault, &login.method, &read).await {
             Ok(shown) => vault.login(&login.mount, shown.credentials(&login.method)).await,
             Err(trouble) => Err(trouble),
         };

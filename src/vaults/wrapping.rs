@@ -1,14 +1,19 @@
 //! A secret id that comes wrapped: unwrapped once, since its wrapping token is spent by that, and held
-//! in memory for the logins that follow.
+//! in memory for the logins that follow, whatever becomes of the table that named it.
+
+use std::sync::{Mutex, PoisonError};
 
 use crate::secret::Secret;
 use crate::settings::VaultMethod;
 use crate::vault::{Trouble, Vault};
 use crate::vaults::reading::Read;
 
-/// What was unwrapped last.
+/// So many are held at most.
+const MOST: usize = 64;
+
+/// What was unwrapped, the newest last.
 #[derive(Default)]
-pub(crate) struct Unwrapped(Option<Opened>);
+pub(crate) struct Unwrapped(Mutex<Vec<Opened>>);
 
 struct Opened {
     wrapping: Secret,
@@ -19,17 +24,29 @@ impl Unwrapped {
     /// What `vault` is shown for `read`.
     ///
     /// Errors: why it cannot be unwrapped.
-    pub(crate) async fn shown(&mut self, vault: &Vault, method: &VaultMethod, read: &Read) -> Result<Read, Trouble> {
+    pub(crate) async fn shown(&self, vault: &Vault, method: &VaultMethod, read: &Read) -> Result<Read, Trouble> {
         let (VaultMethod::AppRole { wrapped: true, .. }, Read::AppRole(role_id, Some(wrapping))) = (method, read)
         else {
             return Ok(read.clone());
         };
-        let opened = match self.0.take().filter(|opened| opened.wrapping.same_as(wrapping)) {
-            Some(opened) => opened,
-            None => Opened { wrapping: wrapping.clone(), secret_id: vault.unwrap(wrapping).await? },
+        let secret_id = match self.find(wrapping) {
+            Some(secret_id) => secret_id,
+            None => self.keep(wrapping, vault.unwrap(wrapping).await?),
         };
-        let secret_id = opened.secret_id.clone();
-        self.0 = Some(opened);
         Ok(Read::AppRole(role_id.clone(), Some(secret_id)))
+    }
+
+    fn find(&self, wrapping: &Secret) -> Option<Secret> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().find(|opened| opened.wrapping.same_as(wrapping)).map(|opened| opened.secret_id.clone())
+    }
+
+    fn keep(&self, wrapping: &Secret, secret_id: Secret) -> Secret {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= MOST {
+            held.remove(0);
+        }
+        held.push(Opened { wrapping: wrapping.clone(), secret_id: secret_id.clone() });
+        secret_id
     }
 }

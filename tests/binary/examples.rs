@@ -17,12 +17,15 @@ use crate::setup::Setup;
 struct Api {
     url: String,
     /// The access tokens that were brought.
-    brought: Arc<Mutex<Vec<String>>>,
+    brought: Arc<Brought>,
 }
+
+/// The access tokens that came.
+type Brought = Mutex<Vec<String>>;
 
 impl Api {
     fn start(content: &'static str, takes: impl Fn(&str) -> bool + Send + 'static) -> Self {
-        Self::listen("http", move |stream| answer(stream, content, &takes))
+        Self::listen("http", move |stream, brought| answer(stream, content, &takes, brought))
     }
 
     /// The same over TLS, with a certificate for loopback.
@@ -32,24 +35,22 @@ impl Api {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
-        Self::listen("https", move |stream| {
+        Self::listen("https", move |stream, brought| {
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
-            let token = answer(&mut stream, content, &takes);
+            answer(&mut stream, content, &takes, brought);
             stream.conn.send_close_notify();
             let _ = stream.flush();
-            token
         })
     }
 
-    fn listen(scheme: &str, mut answer: impl FnMut(TcpStream) -> String + Send + 'static) -> Self {
+    fn listen(scheme: &str, mut answer: impl FnMut(TcpStream, &Brought) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let brought = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&brought);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let token = answer(stream.unwrap());
-                seen.lock().unwrap().push(token);
+                answer(stream.unwrap(), &seen);
             }
         });
         Self { url, brought }
@@ -60,8 +61,8 @@ impl Api {
     }
 }
 
-/// Reads a request, and answers it; the access token that it brought.
-fn answer(mut stream: impl Read + Write, content: &str, takes: &impl Fn(&str) -> bool) -> String {
+/// Reads a request, notes the access token that it brought, and answers it.
+fn answer(mut stream: impl Read + Write, content: &str, takes: &impl Fn(&str) -> bool, brought: &Brought) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|length| length == 1) {
         head.push(byte[0]);
@@ -70,10 +71,10 @@ fn answer(mut stream: impl Read + Write, content: &str, takes: &impl Fn(&str) ->
     let mut headers = head.lines().filter_map(|line| line.split_once(": "));
     let bearer = headers.find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let token = bearer.and_then(|(_, value)| value.strip_prefix("Bearer ")).unwrap_or_default();
+    brought.lock().unwrap().push(token.to_owned());
     let status = if takes(token) { "200 OK" } else { "401 Unauthorized" };
     let kind = "Content-Type: application/json\r\nConnection: close";
     let _ = write!(stream, "HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: {}\r\n\r\n{content}", content.len());
-    token.to_owned()
 }
 
 fn certificate(name: &str) -> PathBuf {

@@ -10,7 +10,7 @@ use tokend::http::Http;
 use tokend::job::Ask;
 use tokend::name::{Identity, Name, SlotId};
 use tokend::preset::{ParameterKind, Preset, Secrets};
-use tokend::provider::Providers;
+use tokend::provider::{Chosen, Providers};
 use tokend::secret::Secret;
 use tokend::settings::{Endpoint, Persist, Provider, Proxy, TlsFiles};
 use tokend::slot::{Policy, Slot};
@@ -22,7 +22,7 @@ pub const NOW: Timestamp = Timestamp::from_secs(1_795_244_400);
 /// A slot, and the secrets that its provider takes.
 pub struct Asked {
     pub slot: Slot,
-    pub secrets: Secrets,
+    pub secrets: Chosen,
 }
 
 impl Asked {
@@ -83,7 +83,7 @@ impl Asked {
             policy,
             schedule: None,
         };
-        Self { slot, secrets }
+        Self { slot, secrets: Chosen { secrets, others: Vec::new() } }
     }
 
     /// Changes the provider.

@@ -33,7 +33,15 @@ fn secrets(pairs: &[(&str, &str)]) -> Secrets {
 }
 
 fn asking<'a>(parameters: &'a Parameters, secrets: &'a Secrets) -> Asking<'a> {
-    Asking { token_url: "https://idp.example/token", parameters, secrets, scopes: &[], context: None, ttl: None }
+    Asking {
+        token_url: "https://idp.example/token",
+        parameters,
+        secrets,
+        others: &[],
+        scopes: &[],
+        context: None,
+        ttl: None,
+    }
 }
 
 fn answer(status: u16, body: &str) -> Answer {

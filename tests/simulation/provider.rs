@@ -185,6 +185,7 @@ fn asking<'a>(slot: &'a Slot, ask: &'a Ask, secrets: &'a Secrets) -> Asking<'a> 
         token_url,
         parameters: &slot.provider.parameters,
         secrets,
+        others: &[],
         scopes: &ask.scopes,
         context: slot.context.as_deref(),
         ttl: None,
