@@ -24,6 +24,8 @@ const TALKATIVE: [(&str, &str); 2] = [
 ];
 const ENV_SECRET: &str = "secret+of/the=environment&%25: 0123456789abcdef";
 const INLINE_SECRET: &str = "secret+of/the=configuration&%25: 0123456789abcdef";
+/// It has no piece in common with the others, which would be blanked with those.
+const OTHER_SECRET: &str = "Quite.Another.One~7719";
 const MISPLACED: &str = "secret+in/the=wrong&%25: 0123456789 place";
 
 /// What goes wrong at the provider of which token.
@@ -52,14 +54,14 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("echo", echo(401, "echo", secret_of("echo"))),
         ("echo-busy", echo(503, "echo-busy", secret_of("echo-busy"))),
         ("echo-basic", echo(400, "echo-basic", basic)),
-        ("echo-other", echo(401, "echo-other", secret_of("last year"))),
+        ("echo-other", echo(401, "echo-other", OTHER_SECRET.into())),
         ("echo-piece", echo(400, "echo-piece", secret_of("echo-piece")[..24].to_owned())),
     ]
 }
 
 /// Tokens whose trouble is on this host, and one of each place where secrets come from.
 fn configuration(setup: &Setup) -> Vec<String> {
-    let list = "[{ file = \"@DIR@/secrets/echo-other\" }, { file = \"@DIR@/secrets/old\" }]";
+    let list = "[{ file = \"@DIR@/secrets/echo-other\" }, { file = \"@DIR@/secrets/other\" }]";
     let provider = |name: &str| {
         let provider = setup.oauth2(name, "timeout = \"1s\"");
         provider.replace("{ file = \"@DIR@/secrets/echo-other\" }", list)
@@ -88,6 +90,7 @@ fn configuration(setup: &Setup) -> Vec<String> {
         from("directory", "{ file = \"@DIR@/secrets/directory\" }"),
     ]);
     setup.write("secrets/old", &secret_of("last year"));
+    setup.write("secrets/other", OTHER_SECRET);
     setup.write("secrets/two-lines", &format!("{}\n{}\n", secret_of("two-lines"), secret_of("two-lines")));
     fs::set_permissions(setup.path("secrets/open"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::create_dir(setup.path("tokens/directory")).unwrap();
@@ -189,7 +192,7 @@ fn whatever_fails_no_secret_and_no_piece_of_one_is_told_or_left_anywhere() {
 
     let ids = names().into_iter().filter(|name| !["env", "inline"].contains(name)).chain(["last year"]);
     let mut secrets: Vec<String> = ids.map(secret_of).collect();
-    secrets.extend([ENV_SECRET, INLINE_SECRET, MISPLACED].map(str::to_owned));
+    secrets.extend([ENV_SECRET, INLINE_SECRET, OTHER_SECRET, MISPLACED].map(str::to_owned));
     let basic = names().into_iter().map(|name| format!("{name}:{}", secret_of(name)));
     secrets.extend(basic.collect::<Vec<_>>());
     let canary = Canary::new(secrets.iter().chain(&seen).map(String::as_str));
