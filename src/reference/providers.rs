@@ -126,7 +126,8 @@ pub const SECRET: Table = Table {
     name: "a secret",
     about: "A secret is a string, accepted only where others cannot read the configuration file, or a table with one \
             of these keys, or a list of such: when the provider refuses the credentials, or one cannot be read, the \
-            next is tried at once. One trailing newline is dropped.",
+            next is tried at once. Where a preset takes two secrets, every one of a list is tried with every one of \
+            the other, as long as that makes 16 at most. One trailing newline is dropped.",
     keys: &[
         Key {
             name: "file",
