@@ -1,7 +1,7 @@
 //! Which of the forms of a token a request asks for: `Accept` as RFC 9110 section 12.5.1 has it.
 
-use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, HeaderValue};
 
 use crate::settings::FileFormat;
 
@@ -18,6 +18,13 @@ struct Range {
 /// The form to serve: the one that is wanted most, then the one that is named most exactly, then the one
 /// that is named first. JSON where none is wanted.
 pub(crate) fn wanted_format(headers: &HeaderMap) -> FileFormat {
+    let mut lines = headers.get_all(ACCEPT).iter();
+    match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
+        // What nearly everybody says.
+        (None | Some(b"*/*" | b"application/json"), None) => return FileFormat::Json,
+        (Some(b"text/plain"), None) => return FileFormat::Raw,
+        _ => {}
+    }
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let ranges: Vec<Range> = lines.flat_map(|line| line.split(',')).map(Range::parse).collect();
     let mut best = (FileFormat::Json, (0.0, 0, 0));
@@ -67,8 +74,6 @@ impl Range {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
