@@ -213,7 +213,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked_for { 0 } else { USAGE });
         }
     };
-    match dispatch(cli.command) {
+    let done = dispatch(cli.command);
+    // On a terminal the last lines of the log may still be on their way.
+    crate::telemetry::finish();
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(fatal) => {
             for line in &fatal.lines {

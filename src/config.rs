@@ -51,7 +51,7 @@ use crate::config::token::Providers;
 use crate::config::variables::Variables;
 use crate::name::{Name, SinkId};
 use crate::preset::Preset;
-use crate::problem::Problem;
+use crate::problem::{Place, Problem};
 use crate::settings::{DaemonSettings, LogSettings, Provider, VaultServer, default_state_dir};
 use crate::slot::Slot;
 
@@ -146,7 +146,7 @@ impl Config {
         let variables = variables::ours(environment);
         let places = Places::new(sources, variables.iter().map(|(name, _)| *name).collect());
         let mut problems = Problems::new(&places);
-        if !unread.is_empty() {
+        if unread.iter().any(|problem| matches!(problem.place, Place::File { .. })) {
             problems.sources_are_partial();
         }
         let documents = files::parse(sources, &mut problems);
