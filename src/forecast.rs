@@ -138,7 +138,12 @@ fn next_request(slot: &Slot, token: &AccessToken, issues: &[Timestamp]) -> Times
 #[must_use]
 pub fn runs_dry(slot: &Slot, from: Timestamp) -> Option<String> {
     let budget = slot.policy.budget?;
-    let (since, until) = course(slot, from, from + budget.per.max(DAY)).gap?;
+    dryness(&course(slot, from, from + budget.per.max(DAY)))
+}
+
+fn dryness(course: &Course<'_>) -> Option<String> {
+    let Course { slot, gap, .. } = course;
+    let (budget, (since, until)) = (slot.policy.budget?, (*gap)?);
     let without = for_people(since.until(until));
     Some(format!(
         "{}: its budget of {} in {} is too small for access tokens that live {}: it is without one for {without} at a time",
@@ -225,9 +230,7 @@ fn group_forecast(group: String, courses: &[&Course<'_>]) -> GroupForecast {
 
 /// What the operator must see to, each once.
 fn notes(courses: &[Course<'_>]) -> Vec<String> {
-    let from = |course: &Course<'_>| course.moments.first().copied();
-    let dry = courses.iter().filter_map(|course| runs_dry(course.slot, from(course)?));
-    let mut notes: BTreeSet<String> = dry.collect();
+    let mut notes: BTreeSet<String> = courses.iter().filter_map(dryness).collect();
     for Course { slot, moments, .. } in courses.iter().filter(|course| course.slot.policy.exclusive) {
         notes.insert(only_issuer(slot));
         let lifetime = slot.policy.expected_lifetime;
